@@ -1,0 +1,22 @@
+//! The rules of limited coupons as pure functions, and the ports to the world. No I/O, no clock, no driver.
+//!
+//! Start with [`model`]: it is the specification of what a gate decides.
+
+pub mod answer;
+pub mod benefit;
+pub mod campaign;
+pub mod choice;
+pub mod code;
+mod encoding;
+pub mod ids;
+pub mod journal;
+pub mod model;
+pub mod money;
+pub mod ports;
+pub mod position;
+pub mod recording;
+pub mod redemption;
+pub mod round;
+pub mod schedule;
+pub mod supply;
+pub mod time;

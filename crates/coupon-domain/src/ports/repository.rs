@@ -1,0 +1,340 @@
+//! The ledger: the durable truth. Every adapter passes `coupon_testkit::repository_contract!`.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{Event, Source};
+use crate::campaign::{Campaign, CampaignState, Rules};
+use crate::ids::{CampaignId, CouponId, RoundId, UserId};
+use crate::model::{RoundHead, Seat};
+use crate::position::Position;
+use crate::recording::{Cursor, Recording};
+use crate::redemption::{CouponRecord, CouponState, Redeem, RedeemFacts, RedeemOutcome};
+use crate::round::RoundSpec;
+use crate::time::Timestamp;
+
+/// Why a ledger did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The store could not be reached; nothing was written.
+    #[error("the ledger cannot be reached")]
+    Unavailable(#[source] Source),
+    /// The store did not answer. What was asked may have been written: ask again, and it is answered like the first time.
+    #[error("the ledger did not answer")]
+    Unknown(#[source] Source),
+    /// A statement failed or a row could not be read: a bug or damage.
+    #[error("the ledger failed")]
+    Broken(#[source] Source),
+}
+
+/// A campaign to be created.
+#[derive(Debug, Clone)]
+pub struct NewCampaign {
+    /// Its id.
+    pub id: CampaignId,
+    /// What it offers.
+    pub rules: Rules,
+    /// DRAFT or ACTIVE.
+    pub state: CampaignState,
+    /// The request that creates it.
+    pub request: Option<Uuid>,
+}
+
+/// What became of creating a campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreateOutcome {
+    /// It is there now.
+    Created(Campaign),
+    /// This request created this campaign before.
+    Repeated(Campaign),
+    /// This request did something else before.
+    RequestUsed,
+    /// A campaign that has not ended has the same title and end of validity.
+    TitleTaken(CampaignId),
+}
+
+/// What a request did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// To which campaign.
+    pub campaign: CampaignId,
+    /// `CREATE`, or the verb of a [`Transition`](crate::campaign::Transition).
+    pub verb: String,
+}
+
+/// A round as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundRecord {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// All else.
+    pub head: RoundHead,
+}
+
+/// How a campaign stands between its gate and the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Its epoch; 0 if it was never opened.
+    pub epoch: u64,
+    /// Whether its gate answers in this epoch; else it is being recovered.
+    pub open: bool,
+    /// How far the ledger has come.
+    pub cursor: Cursor,
+}
+
+/// What a gate needs to be loaded, except for the seats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Where the ledger is.
+    pub cursor: Cursor,
+    /// Where the campaign stands.
+    pub state: CampaignState,
+    /// Coupons over all rounds.
+    pub issued: u64,
+    /// Rounds that have not left the gate.
+    pub rounds: Vec<RoundHead>,
+}
+
+/// Campaigns, their rounds and the epochs of their gates.
+#[async_trait]
+pub trait CampaignRepository: Send + Sync {
+    /// The id that tells this installation's stores from others'. The first call makes it.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn installation(&self) -> Result<Uuid, LedgerError>;
+
+    /// The ledger's clock.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn now(&self) -> Result<Timestamp, LedgerError>;
+
+    /// Creates a campaign with its event, once per request and per title and end of validity.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn create(&self, new: &NewCampaign) -> Result<CreateOutcome, LedgerError>;
+
+    /// A campaign.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn campaign(&self, id: &CampaignId) -> Result<Option<Campaign>, LedgerError>;
+
+    /// Campaigns, newest first (by creation, then id), those after `after` in that order, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn campaigns(
+        &self,
+        state: Option<CampaignState>,
+        after: Option<&CampaignId>,
+        limit: u32,
+    ) -> Result<Vec<Campaign>, LedgerError>;
+
+    /// What this request did, if anything.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn request(&self, id: Uuid) -> Result<Option<RequestRecord>, LedgerError>;
+
+    /// Round numbers never given before.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn new_round_ids(&self, count: u32) -> Result<Vec<RoundId>, LedgerError>;
+
+    /// A round, whether or not it has left the gate.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn round(&self, id: RoundId) -> Result<Option<RoundRecord>, LedgerError>;
+
+    /// The latest rounds of a campaign, whether or not they have left the gate, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn latest_rounds(&self, campaign: &CampaignId, limit: u32) -> Result<Vec<RoundSpec>, LedgerError>;
+
+    /// How all campaigns that have not ended stand.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn standings(&self) -> Result<Vec<Standing>, LedgerError>;
+
+    /// How one campaign stands.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn standing(&self, campaign: &CampaignId) -> Result<Option<Standing>, LedgerError>;
+
+    /// Begins a recovery: raises the epoch by one and marks the campaign as not open. `None` if its epoch is not `from` any more:
+    /// another instance was faster.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn raise_epoch(&self, campaign: &CampaignId, from: u64) -> Result<Option<u64>, LedgerError>;
+
+    /// Ends a recovery; false if the epoch has been raised again since.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn mark_open(&self, campaign: &CampaignId, epoch: u64) -> Result<bool, LedgerError>;
+}
+
+/// Why a recording was not written. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Another instance is recording this campaign.
+    #[error("another instance is recording this campaign")]
+    Busy,
+    /// The cursor is elsewhere: another instance has recorded meanwhile.
+    #[error("the cursor is at {}", .0.position)]
+    Moved(Cursor),
+    /// A row is there already that no entry before brought: there are two histories.
+    #[error("the ledger has rows of another history: {0}")]
+    Fork(String),
+    /// The ledger did not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// The journal's way into the ledger, and back into a gate.
+#[async_trait]
+pub trait RecordRepository: Send + Sync {
+    /// How far the ledger has come with a campaign's journal.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn cursor(&self, campaign: &CampaignId) -> Result<Cursor, LedgerError>;
+
+    /// Writes all rows with one event each (none for an unused round's end) and moves the cursor, in one transaction, if the cursor is
+    /// at `recording.from`.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    async fn record(&self, campaign: &CampaignId, recording: &Recording) -> Result<(), RecordError>;
+
+    /// What a gate is loaded from, at one instant.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn snapshot(&self, campaign: &CampaignId) -> Result<Snapshot, LedgerError>;
+
+    /// Seats of a round in order of the users' ids, those after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn seats(
+        &self,
+        round: RoundId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, Seat)>, LedgerError>;
+
+    /// Coupons of each user over all rounds of a campaign in order of the users' ids, those after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn coupon_counts(
+        &self,
+        campaign: &CampaignId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<(UserId, u32)>, LedgerError>;
+
+    /// A user's seat in a round.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn seat(&self, round: RoundId, user: &UserId) -> Result<Seat, LedgerError>;
+
+    /// Events in the order in which the ledger got them, those behind `after` (0: from the first), at most `limit`, each with its place
+    /// in that order.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn events(&self, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, LedgerError>;
+}
+
+/// Which of a user's coupons are asked for.
+#[derive(Debug, Clone)]
+pub struct CouponFilter {
+    /// Whose.
+    pub user: UserId,
+    /// Of which campaign.
+    pub campaign: Option<CampaignId>,
+    /// In which state, by the ledger's clock.
+    pub state: Option<CouponState>,
+    /// Those after this one in the order of the answer.
+    pub after: Option<CouponId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// How many coupons are in each state, by the ledger's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CouponTotals {
+    /// Can be redeemed.
+    pub issued: u64,
+    /// Locked for an order.
+    pub held: u64,
+    /// Used.
+    pub redeemed: u64,
+    /// Past their validity.
+    pub expired: u64,
+    /// Withdrawn.
+    pub void: u64,
+}
+
+/// A user's coupons.
+#[derive(Debug, Clone)]
+pub struct CouponPage {
+    /// In order of round and serial, which is that of their issue.
+    pub coupons: Vec<CouponRecord>,
+    /// Over all pages of this user and campaign, whatever the state asked for.
+    pub totals: CouponTotals,
+    /// The ledger's time, which decides what has expired.
+    pub at: Timestamp,
+}
+
+/// Coupons after their claim.
+#[async_trait]
+pub trait CouponRepository: Send + Sync {
+    /// A coupon as stored, and the ledger's time.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn coupon(&self, id: CouponId) -> Result<Option<(CouponRecord, Timestamp)>, LedgerError>;
+
+    /// A user's coupons.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn coupons(&self, filter: &CouponFilter) -> Result<CouponPage, LedgerError>;
+
+    /// Uses coupons for orders, each with its event, in one transaction; answers exactly like [`Redeem::decide`], as if the calls had
+    /// come one after the other. A call that fails takes none of the others with it.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn redeem(&self, calls: &[Redeem]) -> Result<Vec<RedeemOutcome>, LedgerError>;
+
+    /// What [`Redeem::decide`] needs, and the ledger's time; writes nothing.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn redeem_facts(&self, call: &Redeem) -> Result<(RedeemFacts, Timestamp), LedgerError>;
+}
+
+/// A position is known by whoever asks the ledger before the gate.
+impl Standing {
+    /// What a caller who only asked the ledger has seen.
+    #[must_use]
+    pub fn seen(&self) -> Position {
+        Position { epoch: self.epoch, n: self.cursor.position.n }
+    }
+}

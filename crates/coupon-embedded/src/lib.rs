@@ -1,0 +1,1 @@
+//! Outbound adapter: gate in memory, journal and ledger in SQLite; the default.

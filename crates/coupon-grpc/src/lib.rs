@@ -1,0 +1,1 @@
+//! Inbound adapter: gRPC services over the use cases.

@@ -1,0 +1,1 @@
+//! Outbound adapter: gate and journal in Redis.

@@ -1,0 +1,1 @@
+//! The coupon service: configuration, wiring, command line.
