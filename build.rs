@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new([&proto, &proto.join("third_party")])?;
     compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
     let mut descriptors = compiler.file_descriptor_set();
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
     tonic_prost_build::configure().bytes(".").compile_fds(descriptors.clone())?;
 

@@ -1,1 +1,21 @@
-//! Outbound adapter: the ledger in Postgres.
+#![doc = include_str!("../README.md")]
+
+mod campaigns;
+mod config;
+mod connection;
+mod coupons;
+mod create;
+mod events;
+mod failure;
+mod migrate;
+mod preflight;
+mod record;
+mod records;
+mod redeem;
+mod rows;
+mod statement;
+
+pub use self::config::PostgresConfig;
+pub use self::connection::PostgresLedger;
+pub use self::migrate::{MigrateError, migrate};
+pub use self::preflight::Unfit;

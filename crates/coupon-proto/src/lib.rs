@@ -1,5 +1,4 @@
 //! Generated code of `proto/coupon/v1`, and nothing else: messages, clients, servers, and the descriptors for reflection.
-#![expect(missing_docs, reason = "generated; the .proto files hold the documentation")]
 #![allow(clippy::all, unreachable_pub, reason = "generated")]
 
 /// `google.*` messages that the contract uses.

@@ -1,1 +1,12 @@
-//! The coupon service: configuration, wiring, command line.
+//! The coupon service: configuration, choice of adapters, wiring, command line.
+
+pub mod banner;
+pub mod cli;
+pub mod clock;
+pub mod keys;
+mod logging;
+pub mod ops;
+pub mod sample;
+pub mod serve;
+pub mod settings;
+pub mod stores;

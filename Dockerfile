@@ -1,0 +1,14 @@
+FROM rust:1-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked
+
+FROM debian:bookworm-slim
+RUN useradd --system --create-home --home-dir /var/lib/coupon coupon
+COPY --from=build /src/target/release/coupon /usr/local/bin/coupon
+USER coupon
+WORKDIR /var/lib/coupon
+ENV COUPON_DATA_DIR=/var/lib/coupon/data
+VOLUME /var/lib/coupon/data
+HEALTHCHECK --interval=5s --timeout=4s --start-period=10s CMD ["coupon", "healthcheck"]
+ENTRYPOINT ["coupon"]

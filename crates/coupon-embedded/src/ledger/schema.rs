@@ -1,0 +1,114 @@
+//! The tables of `migrations/sqlite/ledger`.
+
+diesel::table! {
+    installation (one) {
+        one -> BigInt,
+        id -> Text,
+        last_round -> BigInt,
+    }
+}
+
+diesel::table! {
+    campaigns (id) {
+        id -> Text,
+        rules -> Text,
+        state -> Text,
+        revision -> BigInt,
+        epoch -> BigInt,
+        open -> Bool,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        title -> Text,
+        validity_key -> Text,
+    }
+}
+
+diesel::table! {
+    rounds (no) {
+        no -> BigInt,
+        campaign_id -> Text,
+        spec -> Text,
+        phase -> Text,
+        supply -> Nullable<BigInt>,
+        places -> BigInt,
+        issued -> BigInt,
+        last_n -> BigInt,
+        retired -> Bool,
+        claim_opens_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    places (round_no, ticket) {
+        round_no -> BigInt,
+        ticket -> BigInt,
+        user_id -> Text,
+        reserved_at -> BigInt,
+        n -> BigInt,
+    }
+}
+
+diesel::table! {
+    coupons (round_no, serial) {
+        round_no -> BigInt,
+        serial -> BigInt,
+        campaign_id -> Text,
+        user_id -> Text,
+        state -> Text,
+        claimed_at -> BigInt,
+        expires_at -> BigInt,
+        order_id -> Nullable<Text>,
+        redeemed_at -> Nullable<BigInt>,
+        n -> BigInt,
+    }
+}
+
+diesel::table! {
+    orders (campaign_id, id) {
+        campaign_id -> Text,
+        id -> Text,
+        round_no -> BigInt,
+        serial -> BigInt,
+        user_id -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        discount -> BigInt,
+        state -> Text,
+        redeemed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    events (seq) {
+        seq -> BigInt,
+        id -> Text,
+        kind -> Text,
+        campaign_id -> Text,
+        round_no -> Nullable<BigInt>,
+        serial -> Nullable<BigInt>,
+        user_id -> Nullable<Text>,
+        order_id -> Nullable<Text>,
+        state -> Nullable<Text>,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    requests (id) {
+        id -> Text,
+        campaign_id -> Text,
+        verb -> Text,
+    }
+}
+
+diesel::table! {
+    journal_cursors (campaign_id) {
+        campaign_id -> Text,
+        epoch -> BigInt,
+        n -> BigInt,
+        chain -> Text,
+        last_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(campaigns, journal_cursors);

@@ -1,0 +1,45 @@
+//! Between columns and the domain's types. What a column holds was checked when it was written; if it cannot be read, the file is damaged.
+
+use coupon_domain::ids::{CampaignId, CouponId, OrderId, RoundId, UserId};
+use coupon_domain::money::{Currency, Money};
+
+use crate::failed::Failed;
+use crate::sqlite::from_integer;
+
+/// The value, or the column that is damaged.
+pub(super) fn expect<T>(value: Option<T>, column: &str) -> Result<T, Failed> {
+    value.ok_or_else(|| Failed::Unreadable(column.to_owned()))
+}
+
+pub(super) fn count<T: TryFrom<i64>>(integer: i64, column: &str) -> Result<T, Failed> {
+    expect(from_integer(integer), column)
+}
+
+pub(super) fn round(no: i64) -> Result<RoundId, Failed> {
+    expect(from_integer(no).and_then(RoundId::from_number), "a round's number")
+}
+
+pub(super) fn coupon(no: i64, serial: i64) -> Result<CouponId, Failed> {
+    Ok(CouponId { round: round(no)?, serial: count(serial, "a coupon's serial")? })
+}
+
+pub(super) fn campaign(id: &str) -> Result<CampaignId, Failed> {
+    expect(CampaignId::parse(id).ok(), "a campaign's id")
+}
+
+pub(super) fn user(id: &str) -> Result<UserId, Failed> {
+    expect(UserId::parse(id).ok(), "a user's id")
+}
+
+pub(super) fn order(id: &str) -> Result<OrderId, Failed> {
+    expect(OrderId::parse(id).ok(), "an order's id")
+}
+
+pub(super) fn money(currency: &str, minor: i64) -> Result<Money, Failed> {
+    Ok(Money { currency: expect(Currency::parse(currency).ok(), "a currency")?, minor })
+}
+
+/// A round's number as a column holds it.
+pub(super) fn number(round: RoundId) -> i64 {
+    i64::from(round.number())
+}

@@ -1,0 +1,182 @@
+//! The ledger: recording, and loading a gate from it.
+
+use coupon_domain::campaign::Transition;
+use coupon_domain::model::{CampaignHead, LoadChunk};
+use coupon_domain::ports::{CampaignRepository as _, EventKind, Gate as _, RecordError, RecordRepository as _};
+use coupon_domain::position::Position;
+use coupon_domain::recording::Recording;
+use coupon_testkit::build::{coupon_id, head, round, round_id, second, user, users};
+use uuid::Uuid;
+
+use crate::shop::Shop;
+
+/// Ten places, two coupons; nothing is recorded yet.
+async fn a_round_of_ten() -> Shop {
+    let shop = Shop::with([round(1).reserving(0..240).ratio(1, 5)]).await;
+    let seen = shop.seen();
+    shop.gate.reserve(&shop.campaign, round_id(1), &users(10), seen).await.expect("decided");
+    shop.at(second(300)).await;
+    shop.gate.claim(&shop.campaign, round_id(1), &users(3), seen).await.expect("decided");
+    shop
+}
+
+async fn everything(shop: &Shop) -> String {
+    let ledger = &shop.ledger;
+    let snapshot = ledger.snapshot(&shop.campaign).await.expect("the ledger answers");
+    let events = ledger.events(0, 10_000).await.expect("the ledger answers");
+    let seats = ledger.seats(round_id(1), None, 10_000).await.expect("the ledger answers");
+    format!("{snapshot:?} {events:?} {seats:?}")
+}
+
+#[tokio::test]
+async fn a_gate_loaded_from_the_ledger_goes_on_like_the_one_before() {
+    let shop = a_round_of_ten().await;
+    let seen = shop.seen();
+    let request = Uuid::from_u128(7);
+    shop.gate.transition(&shop.campaign, Transition::Pause, Some(request), seen).await.expect("decided");
+    shop.gate.transition(&shop.campaign, Transition::Resume, None, seen).await.expect("decided");
+    shop.record().await;
+    let before = shop.gate.tick(&shop.campaign, seen).await.expect("open");
+
+    let shop = shop.restarted();
+    let snapshot = shop.ledger.snapshot(&shop.campaign).await.expect("the ledger answers");
+    let seats = shop.ledger.seats(round_id(1), None, 500).await.expect("the ledger answers");
+    let counts = shop.ledger.coupon_counts(&shop.campaign, None, 500).await.expect("the ledger answers");
+    shop.gate.freeze(&shop.campaign, 2).await.expect("frozen");
+    let loaded = CampaignHead {
+        position: Position { epoch: 2, n: snapshot.cursor.position.n },
+        last_at: snapshot.cursor.last_at.expect("something was decided"),
+        chain: snapshot.cursor.chain,
+        state: snapshot.state,
+        issued: snapshot.issued,
+        ..head()
+    };
+    let mut chunks = vec![LoadChunk::Head(loaded)];
+    chunks.extend(snapshot.rounds.into_iter().map(LoadChunk::Round));
+    chunks.extend([LoadChunk::Seats(round_id(1), seats), LoadChunk::Counts(counts), LoadChunk::Open]);
+    for chunk in chunks {
+        shop.gate.load(&shop.campaign, 2, chunk).await.expect("it is whole");
+    }
+
+    let after = shop.gate.tick(&shop.campaign, Position { epoch: 2, n: before.position.n }).await.expect("open");
+    assert_eq!((after.answers, after.position.n), (before.answers, before.position.n));
+    let done = shop.ledger.request(request).await.expect("the ledger answers").expect("it was noted");
+    assert_eq!((done.campaign.as_str(), done.verb.as_str()), ("c", "PAUSE"));
+}
+
+#[tokio::test]
+async fn every_decision_has_one_event_in_the_order_of_the_decisions() {
+    let shop = a_round_of_ten().await;
+    shop.record().await;
+
+    let events = shop.ledger.events(0, 1000).await.expect("the ledger answers");
+
+    let ids: Vec<_> = events[1..].iter().map(|(_, e)| e.id.clone()).collect();
+    assert_eq!(ids, (1..=15).map(|n| format!("c-{n}")).collect::<Vec<_>>());
+    assert_eq!(events[0].1.kind, EventKind::CampaignCreated);
+    let (seq, last) = events.last().expect("there are events");
+    assert_eq!(
+        (last.kind, last.coupon, &last.user),
+        (EventKind::CouponIssued, Some(coupon_id(1, 1)), &Some(user("u-1")))
+    );
+    assert_eq!(shop.ledger.events(*seq - 1, 1000).await.expect("the ledger answers"), events[15..]);
+    assert_eq!(shop.ledger.events(0, 3).await.expect("the ledger answers"), events[..3]);
+}
+
+#[tokio::test]
+async fn a_recording_from_elsewhere_is_told_where_the_cursor_is() {
+    let shop = a_round_of_ten().await;
+    let recording = shop.unrecorded().await;
+    shop.record().await;
+    let before = everything(&shop).await;
+
+    let again = shop.ledger.record(&shop.campaign, &recording).await;
+
+    assert!(matches!(again, Err(RecordError::Moved(cursor)) if cursor == recording.to), "{again:?}");
+    assert_eq!(everything(&shop).await, before);
+}
+
+#[tokio::test]
+async fn a_falsified_recording_is_a_fork_and_nothing_of_it_is_written() {
+    let shop = a_round_of_ten().await;
+    shop.record().await;
+    let seen = shop.seen();
+    shop.at(second(310)).await;
+    shop.gate.open_round(&shop.campaign, &round(2).claiming(1000..1060).build(), seen).await.expect("decided");
+    shop.at(second(1000)).await;
+    shop.gate.claim(&shop.campaign, round_id(2), &[user("late"), user("later")], seen).await.expect("decided");
+    let honest = shop.unrecorded().await;
+    let before = everything(&shop).await;
+
+    let falsify: [fn(&mut Recording); 7] = [
+        |r| r.coupons[1].serial = 0,
+        |r| r.coupons[1].user = user("late"),
+        |r| r.coupons[1].round = round_id(99),
+        |r| (r.coupons[1].round, r.coupons[1].serial) = (round_id(1), 1),
+        |r| r.rounds[0].spec.id = round_id(1),
+        |r| r.phases[0].round = round_id(99),
+        |r| r.coupons[1].n = 3,
+    ];
+    for (index, falsify) in falsify.into_iter().enumerate() {
+        let mut recording = honest.clone();
+        falsify(&mut recording);
+        let recorded = shop.ledger.record(&shop.campaign, &recording).await;
+        assert!(matches!(recorded, Err(RecordError::Fork(_))), "{index}: {recorded:?}");
+        assert_eq!(everything(&shop).await, before, "{index}");
+    }
+    shop.ledger.record(&shop.campaign, &honest).await.expect("the honest one is recorded");
+}
+
+#[tokio::test]
+async fn an_unused_round_is_forgotten_and_a_used_one_is_kept() {
+    let shop = Shop::with([round(1), round(2).claiming(400..460)]).await;
+    let seen = shop.seen();
+    shop.at(second(300)).await;
+    shop.gate.claim(&shop.campaign, round_id(1), &users(1), seen).await.expect("decided");
+    shop.at(second(5000)).await;
+    let closed = shop.gate.tick(&shop.campaign, seen).await.expect("open");
+    shop.record().await;
+    for round in [1, 2] {
+        shop.gate.retire(&shop.campaign, round_id(round), closed.position.n, seen).await.expect("decided");
+    }
+    shop.record().await;
+
+    let snapshot = shop.ledger.snapshot(&shop.campaign).await.expect("the ledger answers");
+    assert_eq!((snapshot.rounds, snapshot.issued), (vec![], 1));
+    assert!(shop.ledger.round(round_id(1)).await.expect("the ledger answers").is_some());
+    assert_eq!(shop.ledger.round(round_id(2)).await.expect("the ledger answers"), None);
+    assert_eq!(shop.ledger.latest_rounds(&shop.campaign, 9).await.expect("the ledger answers"), [round(1).build()]);
+    let seat = shop.ledger.seat(round_id(1), &user("u-0")).await.expect("the ledger answers");
+    assert!(seat.coupon.is_some());
+}
+
+#[tokio::test]
+async fn seats_are_paged_in_order_of_the_users_bytes() {
+    let shop = Shop::with([round(1).reserving(0..240).ratio(1, 1)]).await;
+    let (seen, one) = (shop.seen(), round_id(1));
+    let names = ["b", "B", "a", "_", "aa", ".", "10", "9"].map(user);
+    shop.gate.reserve(&shop.campaign, one, &names, seen).await.expect("decided");
+    shop.at(second(300)).await;
+    shop.gate.claim(&shop.campaign, one, &names[..4], seen).await.expect("decided");
+    shop.record().await;
+
+    let mut seats = Vec::new();
+    loop {
+        let after = seats.last().map(|(user, _)| user).cloned();
+        let page = shop.ledger.seats(one, after.as_ref(), 3).await.expect("the ledger answers");
+        if page.is_empty() {
+            break;
+        }
+        seats.extend(page);
+    }
+
+    let mut sorted = names.to_vec();
+    sorted.sort();
+    assert_eq!(seats.iter().map(|(user, _)| user.clone()).collect::<Vec<_>>(), sorted);
+    assert_eq!(seats.iter().filter(|(_, seat)| seat.coupon.is_some()).count(), 4);
+    for (user, seat) in &seats {
+        assert_eq!(shop.ledger.seat(one, user).await.expect("the ledger answers"), *seat);
+    }
+    let counts = shop.ledger.coupon_counts(&shop.campaign, Some(&user("B")), 2).await.expect("the ledger answers");
+    assert_eq!(counts, [(user("_"), 1), (user("a"), 1)]);
+}

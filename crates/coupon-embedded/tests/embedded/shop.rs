@@ -1,0 +1,101 @@
+//! A data folder with one campaign in it, for tests.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use coupon_domain::answer::{Answer, Outcome};
+use coupon_domain::ids::CampaignId;
+use coupon_domain::model::{CampaignHead, LoadChunk};
+use coupon_domain::ports::{CampaignRepository as _, CreateOutcome, Gate as _, Journal as _, RecordRepository as _};
+use coupon_domain::position::Position;
+use coupon_domain::recording::Recording;
+use coupon_domain::round::RoundSpec;
+use coupon_domain::time::Timestamp;
+use coupon_embedded::{Embedded, EmbeddedGate, SqliteLedger};
+use coupon_testkit::build::{a_campaign, campaign_id, head, second};
+use coupon_testkit::under_test::{StandingClock, TestClock as _};
+use tempfile::TempDir;
+
+/// Gate and ledger with one campaign.
+pub(crate) struct Shop {
+    pub(crate) gate: Arc<EmbeddedGate>,
+    pub(crate) ledger: Arc<SqliteLedger>,
+    pub(crate) clock: Arc<StandingClock>,
+    pub(crate) campaign: CampaignId,
+    folder: TempDir,
+}
+
+impl Shop {
+    /// An empty folder with the campaign `c` in the ledger; the gate knows nothing of it.
+    pub(crate) async fn closed() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(StandingClock::default());
+        clock.set(second(0)).await;
+        let Embedded { gate, ledger } = Embedded::open(folder.path(), Arc::clone(&clock) as _).expect("it opens");
+        let created = ledger.create(&a_campaign("c")).await.expect("the ledger answers");
+        assert!(matches!(created, CreateOutcome::Created(_)), "{created:?}");
+        Self { gate, ledger, clock, campaign: campaign_id("c"), folder }
+    }
+
+    /// The same with the campaign open and these rounds.
+    pub(crate) async fn with(rounds: impl IntoIterator<Item = impl Into<RoundSpec>>) -> Self {
+        let shop = Self::closed().await;
+        shop.open(head()).await;
+        for round in rounds {
+            shop.gate.open_round(&shop.campaign, &round.into(), shop.seen()).await.expect("it is open");
+        }
+        shop
+    }
+
+    /// Opens the campaign in the gate, in the head's epoch.
+    pub(crate) async fn open(&self, head: CampaignHead) {
+        let epoch = head.position.epoch;
+        self.gate.freeze(&self.campaign, epoch).await.expect("a later epoch");
+        for chunk in [LoadChunk::Head(head), LoadChunk::Open] {
+            self.gate.load(&self.campaign, epoch, chunk).await.expect("frozen");
+        }
+    }
+
+    /// What a caller knows who knows nothing but the first epoch.
+    pub(crate) fn seen(&self) -> Position {
+        Position { epoch: 1, n: 0 }
+    }
+
+    pub(crate) async fn at(&self, at: Timestamp) {
+        self.clock.set(at).await;
+    }
+
+    /// What the journal has behind the ledger's cursor.
+    pub(crate) async fn unrecorded(&self) -> Recording {
+        let cursor = self.ledger.cursor(&self.campaign).await.expect("the ledger answers");
+        let entries = self.gate.read(&self.campaign, cursor.position.n, usize::MAX).await.expect("the journal answers");
+        let mut known = HashMap::new();
+        for spec in self.ledger.latest_rounds(&self.campaign, 1000).await.expect("the ledger answers") {
+            known.insert(spec.id, spec);
+        }
+        Recording::of(cursor, &entries, &known).expect("the journal goes on behind the cursor")
+    }
+
+    /// Brings it into the ledger.
+    pub(crate) async fn record(&self) {
+        self.ledger.record(&self.campaign, &self.unrecorded().await).await.expect("it is recorded");
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends the process, as far as the folder can tell, and starts it again.
+    pub(crate) fn restarted(self) -> Self {
+        let Self { gate, ledger, clock, campaign, folder } = self;
+        drop((gate, ledger));
+        let Embedded { gate, ledger } = Embedded::open(folder.path(), Arc::clone(&clock) as _).expect("it opens again");
+        Self { gate, ledger, clock, campaign, folder }
+    }
+}
+
+/// How many of these are new yeses.
+pub(crate) fn granted<T>(answers: &[Answer<T>]) -> usize {
+    answers.iter().filter(|a| matches!(a.outcome, Outcome::Granted(_))).count()
+}

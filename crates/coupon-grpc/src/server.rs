@@ -1,0 +1,93 @@
+//! The port: services, health, reflection, gRPC-Web, and the limits that keep one caller from harming the others.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coupon_proto::v1::campaign_service_server::{self, CampaignServiceServer};
+use coupon_proto::v1::coupon_service_server::{self, CouponServiceServer};
+use coupon_usecases::engine::Engine;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic_health::server::HealthReporter;
+use tonic_web::GrpcWebLayer;
+
+use crate::middleware::CallLayer;
+use crate::services::Services;
+
+/// A request has at most so many bytes.
+pub const MAX_REQUEST: usize = 16 * 1024;
+const MAX_HEADERS: u32 = 16 * 1024;
+const STREAMS_PER_CONNECTION: u32 = 512;
+/// Streams that this side resets because of the peer's mistakes; hyper's own guard against rapid reset, which tonic switches off.
+const MAX_LOCAL_RESETS: usize = 1024;
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Serves on this listener until `stop` is done, then until the last call is answered.
+///
+/// # Errors
+/// If the transport fails or the descriptors cannot be read.
+pub async fn serve(
+    engine: Arc<Engine>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let watch = tokio::spawn(watch_health(Arc::clone(&engine), health.clone()));
+    let services = Services { engine };
+    let coupons = CouponServiceServer::new(services.clone()).max_decoding_message_size(MAX_REQUEST);
+    let campaigns = CampaignServiceServer::new(services).max_decoding_message_size(MAX_REQUEST);
+    let mut routes = Routes::builder();
+    routes.add_service(coupons).add_service(campaigns).add_service(health_service);
+    routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+
+    let announce_stop = async {
+        stop.await;
+        watch.abort();
+        // Callers who watch leave first; the listener closes after this.
+        set_health(&health, false, false).await;
+    };
+    Server::builder()
+        .accept_http1(true)
+        .tcp_nodelay(true)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .http2_max_header_list_size(MAX_HEADERS)
+        .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(GrpcWebLayer::new())
+        .layer(CallLayer)
+        .add_routes(routes.routes())
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), announce_stop)
+        .await?;
+    Ok(())
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(coupon_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // Error details travel as Any; a caller can look them up.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// CouponService follows the gate, CampaignService the ledger; the empty name is the process.
+async fn watch_health(engine: Arc<Engine>, health: HealthReporter) {
+    loop {
+        let (gate, ledger) = tokio::join!(engine.gate_is_well(), engine.ledger_is_well());
+        set_health(&health, gate, ledger).await;
+        tokio::time::sleep(HEALTH_INTERVAL).await;
+    }
+}
+
+async fn set_health(health: &HealthReporter, gate: bool, ledger: bool) {
+    let status = |well| {
+        if well { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing }
+    };
+    health.set_service_status(coupon_service_server::SERVICE_NAME, status(gate && ledger)).await;
+    health.set_service_status(campaign_service_server::SERVICE_NAME, status(ledger)).await;
+}

@@ -1,0 +1,139 @@
+//! The one table from faults to gRPC statuses. The source of a fault is logged here, once, and never sent.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use coupon_usecases::error::Fault;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use tracing::{error, warn};
+
+use crate::middleware::current_request_id;
+use crate::server::MAX_REQUEST;
+
+/// The domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "coupon.v1";
+
+/// A kind of fault as callers see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Of the gRPC status.
+    pub code: Code,
+    /// Of the `ErrorInfo`.
+    pub reason: &'static str,
+    /// When it happens.
+    pub when: &'static str,
+    /// Whether a retry may help.
+    pub retry: &'static str,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $code:ident, $when:literal, $retry:literal;)*) => {
+        impl Kind {
+            $(const $name: Self = Self { code: Code::$code, reason: stringify!($name), when: $when, retry: $retry };)*
+
+            /// Every kind, in the order of the README.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+kinds! {
+    INVALID_REQUEST = InvalidArgument, "malformed input; `BadRequest` names every wrong field", "no";
+    CAMPAIGN_NOT_FOUND = NotFound, "no such campaign", "no";
+    ROUND_NOT_FOUND = NotFound, "no such round in this campaign", "no";
+    COUPON_NOT_FOUND = NotFound, "GetCoupon: this user has no such coupon", "no";
+    TITLE_TAKEN = AlreadyExists, "CreateCampaign: a campaign that has not ended has the same title and end of validity", "no";
+    REQUEST_ID_REUSED = FailedPrecondition, "this `request_id` was used for another call", "no";
+    WRONG_STATE = FailedPrecondition, "the campaign's state does not allow it", "no";
+    CAMPAIGN_HALTED = FailedPrecondition, "the campaign's stores disagree: an operator has to look", "no";
+    OVERLOADED = ResourceExhausted, "too many calls wait; certainly not applied", "yes, after `RetryInfo`";
+    RECOVERING = Unavailable, "the campaign is being recovered", "yes, the same call, after `RetryInfo`";
+    STORE_UNAVAILABLE = Unavailable, "a store is away, or the outcome is unknown", "yes, the same call: it is answered like the first";
+    DEADLINE = DeadlineExceeded, "no answer before the deadline (5 s unless the call says otherwise); the outcome is unknown", "yes, the same call: it is answered like the first";
+    INTERNAL = Internal, "a bug; the request id finds it in the log", "no";
+}
+
+/// The kind of a fault, and what a caller may read.
+fn classify(fault: &Fault) -> (Kind, String) {
+    let kind = match fault {
+        Fault::Invalid(_) => Kind::INVALID_REQUEST,
+        Fault::UnknownCampaign(_) => Kind::CAMPAIGN_NOT_FOUND,
+        Fault::UnknownRound(_) => Kind::ROUND_NOT_FOUND,
+        Fault::UnknownCoupon => Kind::COUPON_NOT_FOUND,
+        Fault::TitleTaken(_) => Kind::TITLE_TAKEN,
+        Fault::RequestUsed => Kind::REQUEST_ID_REUSED,
+        Fault::WrongState { .. } => Kind::WRONG_STATE,
+        Fault::Halted => Kind::CAMPAIGN_HALTED,
+        Fault::Overloaded { .. } => Kind::OVERLOADED,
+        Fault::Recovering { .. } => Kind::RECOVERING,
+        Fault::Unavailable { .. } => Kind::STORE_UNAVAILABLE,
+        Fault::Internal { .. } => Kind::INTERNAL,
+    };
+    (kind, fault.to_string())
+}
+
+/// The status of a fault.
+pub(crate) fn of(fault: Fault) -> Status {
+    let (kind, mut message) = classify(&fault);
+    let mut details = ErrorDetails::new();
+    match &fault {
+        Fault::Invalid(violations) => {
+            message = "these fields are wrong: ".to_owned()
+                + &violations.iter().map(|v| format!("{} {}", v.field, v.description)).collect::<Vec<_>>().join("; ");
+            details.set_bad_request(
+                violations.iter().map(|v| FieldViolation::new(v.field, v.description.clone())).collect::<Vec<_>>(),
+            );
+        }
+        Fault::Overloaded { retry_after } | Fault::Recovering { retry_after } => {
+            details.set_retry_info(Some(*retry_after));
+        }
+        Fault::Unavailable { source } => {
+            details.set_retry_info(Some(Duration::from_millis(500)));
+            warn!(request = %current_request_id(), error = %with_causes(source.as_ref()), "a store did not answer");
+        }
+        Fault::Internal { source } => {
+            error!(request = %current_request_id(), error = %with_causes(source.as_ref()), "internal error");
+        }
+        Fault::UnknownCampaign(_)
+        | Fault::UnknownRound(_)
+        | Fault::UnknownCoupon
+        | Fault::TitleTaken(_)
+        | Fault::RequestUsed
+        | Fault::WrongState { .. }
+        | Fault::Halted => {}
+    }
+    build(kind, message, details)
+}
+
+/// The status of a call that took longer than it may.
+pub(crate) fn deadline_exceeded() -> Status {
+    build(Kind::DEADLINE, "no answer before the deadline".to_owned(), ErrorDetails::new())
+}
+
+/// The status of bytes that are no message of the contract.
+pub(crate) fn unreadable() -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_bad_request(vec![FieldViolation::new("", "must be a message of coupon.v1 with text in UTF-8")]);
+    build(Kind::INVALID_REQUEST, "the request is not a readable message".to_owned(), details)
+}
+
+/// The status of a request with more bytes than it may have.
+pub(crate) fn too_large() -> Status {
+    let mut details = ErrorDetails::new();
+    let limit = format!("must have at most {MAX_REQUEST} bytes");
+    details.set_bad_request(vec![FieldViolation::new("", limit.clone())]);
+    build(Kind::INVALID_REQUEST, format!("the request {limit}"), details)
+}
+
+fn build(kind: Kind, message: String, mut details: ErrorDetails) -> Status {
+    metrics::counter!("coupon_faults_total", "reason" => kind.reason).increment(1);
+    details.set_error_info(kind.reason, DOMAIN, HashMap::new());
+    details.set_request_info(current_request_id(), "");
+    Status::with_error_details(kind.code, message, details)
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

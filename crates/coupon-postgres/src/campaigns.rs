@@ -1,0 +1,264 @@
+//! Campaigns, their rounds and the epochs of their gates.
+
+use async_trait::async_trait;
+use coupon_domain::campaign::{Campaign, CampaignState};
+use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::ports::{
+    CampaignRepository, CreateOutcome, LedgerError, NewCampaign, RequestRecord, RoundRecord, Standing,
+};
+use coupon_domain::round::RoundSpec;
+use coupon_domain::time::Timestamp;
+use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::{OptionalExtension as _, QueryableByName};
+use diesel_async::RunQueryDsl as _;
+use uuid::Uuid;
+
+use crate::connection::PostgresLedger;
+use crate::failure::Failure;
+use crate::rows::{
+    CampaignRow, CursorRow, NowRow, RoundRow, big, campaign_id, int, number, read_spec, round_id, timestamp, unsigned,
+};
+use crate::statement::sql;
+
+const CAMPAIGN: &str = "SELECT id, rules, state, revision, created_at, updated_at FROM campaigns WHERE id = $1";
+
+const CAMPAIGNS: &str = "SELECT id, rules, state, revision, created_at, updated_at FROM campaigns
+    WHERE ($1 IS NULL OR state = $1)
+        AND ($2 IS NULL OR (created_at, id) < (SELECT last.created_at, last.id FROM campaigns AS last WHERE last.id = $2))
+    ORDER BY created_at DESC, id DESC LIMIT $3";
+
+const ROUND: &str = "SELECT campaign_id, spec, phase, supply, places, issued, last_n FROM rounds WHERE no = $1";
+
+const LATEST_ROUNDS: &str =
+    "SELECT spec FROM rounds WHERE campaign_id = $1 ORDER BY claim_opens_at DESC, no DESC LIMIT $2";
+
+const STANDINGS: &str = "SELECT campaigns.id, campaigns.epoch AS raised_to, campaigns.open,
+        journal_cursors.epoch, journal_cursors.n, journal_cursors.chain, journal_cursors.last_at
+    FROM campaigns JOIN journal_cursors ON journal_cursors.campaign_id = campaigns.id
+    WHERE CASE WHEN $1 IS NULL THEN campaigns.state <> 'ENDED' ELSE campaigns.id = $1 END
+    ORDER BY campaigns.id";
+
+const RAISE_EPOCH: &str =
+    "UPDATE campaigns SET epoch = epoch + 1, open = false WHERE id = $1 AND epoch = $2 RETURNING epoch";
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct NumberRow {
+    #[diesel(sql_type = Integer)]
+    no: i32,
+}
+
+#[derive(QueryableByName)]
+struct SpecRow {
+    #[diesel(sql_type = Jsonb)]
+    spec: serde_json::Value,
+}
+
+#[derive(QueryableByName)]
+struct EpochRow {
+    #[diesel(sql_type = BigInt)]
+    epoch: i64,
+}
+
+#[derive(QueryableByName)]
+pub(crate) struct RequestRow {
+    #[diesel(sql_type = Text)]
+    pub(crate) campaign_id: String,
+    #[diesel(sql_type = Text)]
+    pub(crate) verb: String,
+}
+
+#[derive(QueryableByName)]
+struct StandingRow {
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = BigInt)]
+    raised_to: i64,
+    #[diesel(sql_type = Bool)]
+    open: bool,
+    #[diesel(embed)]
+    cursor: CursorRow,
+}
+
+impl StandingRow {
+    fn read(self) -> Result<Standing, Failure> {
+        Ok(Standing {
+            campaign: campaign_id(&self.id)?,
+            epoch: unsigned(self.raised_to, "campaigns.epoch")?,
+            open: self.open,
+            cursor: self.cursor.read()?,
+        })
+    }
+}
+
+/// A campaign, for all who need one within their own work.
+pub(crate) async fn campaign(
+    conn: &mut diesel_async::AsyncPgConnection,
+    id: &str,
+) -> Result<Option<Campaign>, Failure> {
+    let row = sql(CAMPAIGN).bind::<Text, _>(id).get_result::<CampaignRow>(conn).await.optional()?;
+    row.map(CampaignRow::read).transpose()
+}
+
+/// What a request did, likewise.
+pub(crate) async fn request(
+    conn: &mut diesel_async::AsyncPgConnection,
+    id: Uuid,
+) -> Result<Option<RequestRow>, Failure> {
+    let select = sql("SELECT campaign_id, verb FROM requests WHERE id = $1");
+    Ok(select.bind::<SqlUuid, _>(id).get_result(conn).await.optional()?)
+}
+
+impl PostgresLedger {
+    async fn standings_of(&self, campaign: Option<CampaignId>) -> Result<Vec<Standing>, Failure> {
+        self.run(move |conn| {
+            Box::pin(async move {
+                let only = campaign.as_ref().map(CampaignId::as_str);
+                let rows = sql(STANDINGS).bind::<Nullable<Text>, _>(only).load::<StandingRow>(conn).await?;
+                rows.into_iter().map(StandingRow::read).collect()
+            })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl CampaignRepository for PostgresLedger {
+    async fn installation(&self) -> Result<Uuid, LedgerError> {
+        let row = self.run(|conn| {
+            Box::pin(async move {
+                sql("INSERT INTO installation (id) VALUES ($1) ON CONFLICT DO NOTHING")
+                    .bind::<SqlUuid, _>(Uuid::new_v4())
+                    .execute(conn)
+                    .await?;
+                Ok(sql("SELECT id FROM installation").get_result::<IdRow>(conn).await?)
+            })
+        });
+        Ok(row.await?.id)
+    }
+
+    async fn now(&self) -> Result<Timestamp, LedgerError> {
+        let row = self.run(|conn| {
+            Box::pin(async move { Ok(sql("SELECT coupon_now() AS at").get_result::<NowRow>(conn).await?) })
+        });
+        Ok(timestamp(row.await?.at))
+    }
+
+    async fn create(&self, new: &NewCampaign) -> Result<CreateOutcome, LedgerError> {
+        Ok(self.create_campaign(new).await?)
+    }
+
+    async fn campaign(&self, id: &CampaignId) -> Result<Option<Campaign>, LedgerError> {
+        let id = id.clone();
+        Ok(self.run(move |conn| Box::pin(async move { campaign(conn, id.as_str()).await })).await?)
+    }
+
+    async fn campaigns(
+        &self,
+        state: Option<CampaignState>,
+        after: Option<&CampaignId>,
+        limit: u32,
+    ) -> Result<Vec<Campaign>, LedgerError> {
+        let after = after.cloned();
+        let page = self.run(move |conn| {
+            Box::pin(async move {
+                let rows = sql(CAMPAIGNS)
+                    .bind::<Nullable<Text>, _>(state.map(CampaignState::as_str))
+                    .bind::<Nullable<Text>, _>(after.as_ref().map(CampaignId::as_str))
+                    .bind::<BigInt, _>(i64::from(limit))
+                    .load::<CampaignRow>(conn)
+                    .await?;
+                rows.into_iter().map(CampaignRow::read).collect()
+            })
+        });
+        Ok(page.await?)
+    }
+
+    async fn request(&self, id: Uuid) -> Result<Option<RequestRecord>, LedgerError> {
+        let record = self.run(move |conn| {
+            Box::pin(async move {
+                let row = request(conn, id).await?;
+                row.map(|r| Ok(RequestRecord { campaign: campaign_id(&r.campaign_id)?, verb: r.verb })).transpose()
+            })
+        });
+        Ok(record.await?)
+    }
+
+    async fn new_round_ids(&self, count: u32) -> Result<Vec<RoundId>, LedgerError> {
+        let ids = self.run(move |conn| {
+            Box::pin(async move {
+                let rows = sql("SELECT nextval('round_numbers')::integer AS no FROM generate_series(1, $1)")
+                    .bind::<Integer, _>(int(count))
+                    .load::<NumberRow>(conn)
+                    .await?;
+                rows.into_iter().map(|row| round_id(row.no)).collect()
+            })
+        });
+        Ok(ids.await?)
+    }
+
+    async fn round(&self, id: RoundId) -> Result<Option<RoundRecord>, LedgerError> {
+        let record = self.run(move |conn| {
+            Box::pin(async move {
+                let row = sql(ROUND).bind::<Integer, _>(number(id)).get_result::<RoundRow>(conn).await.optional()?;
+                row.map(RoundRow::read).transpose()
+            })
+        });
+        Ok(record.await?)
+    }
+
+    async fn latest_rounds(&self, campaign: &CampaignId, limit: u32) -> Result<Vec<RoundSpec>, LedgerError> {
+        let campaign = campaign.clone();
+        let specs = self.run(move |conn| {
+            Box::pin(async move {
+                let rows = sql(LATEST_ROUNDS)
+                    .bind::<Text, _>(campaign.as_str())
+                    .bind::<BigInt, _>(i64::from(limit))
+                    .load::<SpecRow>(conn)
+                    .await?;
+                rows.into_iter().map(|row| read_spec(row.spec)).collect()
+            })
+        });
+        Ok(specs.await?)
+    }
+
+    async fn standings(&self) -> Result<Vec<Standing>, LedgerError> {
+        Ok(self.standings_of(None).await?)
+    }
+
+    async fn standing(&self, campaign: &CampaignId) -> Result<Option<Standing>, LedgerError> {
+        Ok(self.standings_of(Some(campaign.clone())).await?.pop())
+    }
+
+    async fn raise_epoch(&self, campaign: &CampaignId, from: u64) -> Result<Option<u64>, LedgerError> {
+        let campaign = campaign.clone();
+        let raised = self.run(move |conn| {
+            Box::pin(async move {
+                let row = sql(RAISE_EPOCH)
+                    .bind::<Text, _>(campaign.as_str())
+                    .bind::<BigInt, _>(big(from))
+                    .get_result::<EpochRow>(conn)
+                    .await
+                    .optional()?;
+                row.map(|row| unsigned(row.epoch, "campaigns.epoch")).transpose()
+            })
+        });
+        Ok(raised.await?)
+    }
+
+    async fn mark_open(&self, campaign: &CampaignId, epoch: u64) -> Result<bool, LedgerError> {
+        let campaign = campaign.clone();
+        let updated = self.run(move |conn| {
+            Box::pin(async move {
+                let update = sql("UPDATE campaigns SET open = true WHERE id = $1 AND epoch = $2");
+                Ok(update.bind::<Text, _>(campaign.as_str()).bind::<BigInt, _>(big(epoch)).execute(conn).await?)
+            })
+        });
+        Ok(updated.await? == 1)
+    }
+}

@@ -1,0 +1,98 @@
+//! A campaign with coupons in the ledger, brought there by the specification's own journal.
+
+use coupon_domain::ids::{CouponId, UserId};
+use coupon_domain::journal::Entry;
+use coupon_domain::model::CampaignModel;
+use coupon_domain::money::Money;
+use coupon_domain::ports::{CampaignRepository as _, RecordRepository as _};
+use coupon_domain::redemption::Redeem;
+use coupon_postgres::PostgresLedger;
+use coupon_testkit::build::{a_campaign, campaign_id, coupon_id, eur, head, order, round, round_id, second, user};
+use coupon_testkit::contract::fold::Fold;
+use coupon_testkit::postgres::{PostgresClock, PostgresDatabase};
+use coupon_testkit::under_test::TestClock as _;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+
+use crate::{connected, migrated};
+
+/// Campaign `c` with round 7, which claims in seconds 300 to 360; the clock stands at second 400.
+pub(crate) struct Shop {
+    pub(crate) ledger: PostgresLedger,
+    pub(crate) database: PostgresDatabase,
+    pub(crate) clock: PostgresClock,
+    pub(crate) gate: CampaignModel,
+    pub(crate) fold: Fold,
+}
+
+impl Shop {
+    /// Each of these users has a coupon, serial 0 first.
+    pub(crate) async fn with_coupons(users: &[UserId]) -> Self {
+        let mut shop = Self::on(migrated().await).await;
+        let entries = shop.claims(users);
+        shop.record(&entries).await;
+        shop
+    }
+
+    /// The campaign alone.
+    pub(crate) async fn on(database: PostgresDatabase) -> Self {
+        let clock = database.clock().await.expect("a clock");
+        clock.set(second(400)).await;
+        let ledger = connected(&database).await;
+        ledger.create(&a_campaign("c")).await.expect("created");
+        let gate = CampaignModel::begin(&head());
+        let fold = Fold::new(coupon_domain::campaign::CampaignState::Active);
+        Self { ledger, database, clock, gate, fold }
+    }
+
+    /// What the gate appends when round 7 opens, if it is not open yet, and these users claim.
+    pub(crate) fn claims(&mut self, users: &[UserId]) -> Vec<Entry> {
+        let spec = round(7).fixed(100_000).build();
+        let opened = self.gate.open_round(&spec, second(0)).entry;
+        let claimed = self.gate.claim(round_id(7), users, second(300)).expect("the round is open").entry;
+        opened.into_iter().chain(claimed).collect()
+    }
+
+    pub(crate) async fn record(&mut self, entries: &[Entry]) {
+        let recording = self.fold.recording(entries).expect("they follow");
+        self.ledger.record(&campaign_id("c"), &recording).await.expect("recorded");
+        self.fold.apply(&recording);
+    }
+
+    pub(crate) async fn count(&self, table: &str) -> usize {
+        let count = self.database.psql(&format!("SELECT count(*) FROM {table}")).await.expect("answers");
+        count.parse().expect("a number")
+    }
+
+    /// A session that holds what these commands lock.
+    pub(crate) async fn session_after(&self, commands: &str) -> AsyncPgConnection {
+        let mut session = AsyncPgConnection::establish(self.database.url()).await.expect("connected");
+        session.batch_execute(commands).await.expect("done");
+        session
+    }
+}
+
+/// The coupon of round 7 with this serial.
+pub(crate) fn coupon(serial: u32) -> CouponId {
+    coupon_id(7, serial)
+}
+
+/// Ada's call for this coupon of round 7 and this order of 10 EUR, 2 EUR off.
+pub(crate) fn ada_redeems(serial: u32, order_id: &str) -> Redeem {
+    redeems("ada", serial, order_id, Ok(eur(200)))
+}
+
+pub(crate) fn redeems(
+    name: &str,
+    serial: u32,
+    order_id: &str,
+    discount: Result<Money, coupon_domain::benefit::Unsuitable>,
+) -> Redeem {
+    Redeem {
+        coupon: coupon(serial),
+        campaign: campaign_id("c"),
+        user: user(name),
+        order: order(order_id),
+        amount: eur(1000),
+        discount,
+    }
+}

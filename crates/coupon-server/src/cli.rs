@@ -1,0 +1,164 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::settings::{self, Origin, Settings};
+use crate::stores::Absent;
+use crate::{logging, serve, stores};
+
+/// Hands out limited coupons in a rush and takes them back at checkout.
+///
+/// Without a command it serves. Settings come from flags, variables, the file of --config and defaults, in this order.
+#[derive(Debug, Parser)]
+#[command(name = "coupon", disable_version_flag = true, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (the default)
+    Serve(Settings),
+    /// Bring the schema of the stores up to date, and end
+    Migrate(Settings),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Ask a running service whether it is well; the exit code tells
+    Healthcheck(Healthcheck),
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print each setting and where it comes from, and say whether they make sense together
+    Check(Settings),
+}
+
+#[derive(Debug, Args)]
+struct Healthcheck {
+    /// The address of the service
+    #[arg(long, env = "COUPON_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
+    listen: std::net::SocketAddr,
+
+    /// Which service to ask about, as `coupon.v1.CouponService`; empty: the process
+    #[arg(long, value_name = "SERVICE", default_value = "")]
+    service: String,
+
+    /// How long to wait
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+/// Exit codes beside 0 and clap's own 2 for a command line that cannot be read.
+mod exit {
+    /// Something failed.
+    pub(super) const FAILED: u8 = 1;
+    /// The settings do not make sense.
+    pub(super) const MISCONFIGURED: u8 = 2;
+    /// Postgres or Redis cannot be reached.
+    pub(super) const STORE_ABSENT: u8 = 3;
+}
+
+/// Runs the command line to its end.
+pub async fn run(args: Vec<OsString>) -> ExitCode {
+    let (cli, origins) = match parse(args) {
+        Ok(parsed) => parsed,
+        Err(error) => return fail(exit::MISCONFIGURED, &error),
+    };
+    let done = match cli.command {
+        None => run_service(cli.settings).await,
+        Some(Command::Serve(settings)) => run_service(settings).await,
+        Some(Command::Migrate(settings)) => migrate(&settings).await,
+        Some(Command::Config(ConfigCommand::Check(settings))) => return check(&settings, &origins),
+        Some(Command::Healthcheck(ask)) => healthcheck(&ask).await,
+        Some(Command::Version) => {
+            print(&format!("coupon {}", env!("CARGO_PKG_VERSION")));
+            Ok(())
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.chain().any(|cause| cause.is::<Absent>()) => fail(exit::STORE_ABSENT, &error),
+        Err(error) if error.is::<Misconfigured>() => fail(exit::MISCONFIGURED, &error),
+        Err(error) => fail(exit::FAILED, &error),
+    }
+}
+
+/// Marks an error of the settings.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration is refused")]
+struct Misconfigured;
+
+fn parse(args: Vec<OsString>) -> anyhow::Result<(Cli, Vec<(String, Origin)>)> {
+    let (matches, origins) = settings::matches(&Cli::command(), args)?;
+    Ok((Cli::from_arg_matches(&matches)?, origins))
+}
+
+async fn run_service(settings: Settings) -> anyhow::Result<()> {
+    settings.check().context(Misconfigured)?;
+    logging::start(&settings).context(Misconfigured)?;
+    serve::run(settings).await
+}
+
+async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    logging::start(settings)?;
+    settings.check().context(Misconfigured)?;
+    print(&stores::bring_up_to_date(settings).await?);
+    Ok(())
+}
+
+fn check(settings: &Settings, origins: &[(String, Origin)]) -> ExitCode {
+    for (name, value) in settings::describe(settings) {
+        let origin = origins.iter().find(|(id, _)| id == name).map_or(Origin::Default, |(_, origin)| *origin);
+        let origin = match origin {
+            Origin::Flag => "flag",
+            Origin::Variable => "variable",
+            Origin::File => "file",
+            Origin::Default => "default",
+        };
+        print(&format!("{name:<21} {origin:<9} {value}"));
+    }
+    match settings.check() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(exit::MISCONFIGURED, &error),
+    }
+}
+
+async fn healthcheck(ask: &Healthcheck) -> anyhow::Result<()> {
+    let asked = async {
+        let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", ask.listen))?.connect().await?;
+        let request = HealthCheckRequest { service: ask.service.clone() };
+        Ok::<_, anyhow::Error>(HealthClient::new(channel).check(request).await?.into_inner().status())
+    };
+    let status = tokio::time::timeout(ask.timeout, asked).await.context("no answer in time")??;
+    if status != ServingStatus::Serving {
+        bail!("{} is {}", ask.service, status.as_str_name());
+    }
+    print("SERVING");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+fn print(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "for the person or script that called")]
+fn fail(code: u8, error: &anyhow::Error) -> ExitCode {
+    eprintln!("coupon: {error:#}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,78 @@
+//! The file with the master keys.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use coupon_domain::code::MasterKeys;
+use rand::RngCore as _;
+use tracing::info;
+
+/// Reads the keys; makes a file with one key if there is none.
+///
+/// # Errors
+/// If the file is damaged, can be read by others, or cannot be made.
+pub fn load_or_create(path: &Path) -> anyhow::Result<MasterKeys> {
+    if !path.exists() {
+        create(path).with_context(|| format!("the master keys {} cannot be made", path.display()))?;
+    }
+    let name = || format!("the master keys {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(name)?;
+    let mode = std::fs::metadata(path).with_context(name)?.permissions().mode();
+    ensure!(mode & 0o077 == 0, "{} can be read by others (mode {:o}): set it to 600", name(), mode & 0o777);
+    MasterKeys::parse(&text).with_context(name)
+}
+
+/// Written under another name and linked, so that two instances starting together agree on one file, whole.
+fn create(path: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut secret = [0; 32];
+    rand::rng().fill_bytes(&mut secret);
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    writeln!(
+        file,
+        "# Master keys of coupon: <id>:<secret>. The first signs, all verify. Keep this file secret and keep a copy."
+    )?;
+    writeln!(file, "{}", MasterKeys::format_line(0, &secret))?;
+    file.sync_all()?;
+    let linked = std::fs::hard_link(&draft, path);
+    std::fs::remove_file(&draft)?;
+    match linked {
+        Ok(()) => info!(file = %path.display(), "made a new master key"),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_for_the_owner_alone_and_stays_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("deep/master.keys");
+        load_or_create(&path).expect("made");
+        let first = std::fs::read(&path).expect("there");
+        load_or_create(&path).expect("read");
+        assert_eq!(std::fs::read(&path).expect("there"), first);
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path().join("deep")).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("master.keys");
+        load_or_create(&path).expect("made");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("mine");
+        let error = load_or_create(&path).expect_err("too open").to_string();
+        assert!(error.contains("mode 644"), "{error}");
+    }
+}

@@ -1,0 +1,163 @@
+//! The command line: what it says and how it ends.
+
+use std::process::Stdio;
+
+use coupon_testkit::postgres::PostgresServer;
+use coupon_testkit::redis::RedisServer;
+use coupon_testkit::server::free_port;
+use tokio::process::Command;
+
+/// Runs the binary to its end, in an empty environment and folder; answers its exit code and all that it said.
+pub(crate) async fn run(arguments: &[&str]) -> (i32, String) {
+    run_with(arguments, &[]).await
+}
+
+async fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_coupon"))
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("the binary runs");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.code().unwrap_or(-1), said)
+}
+
+#[tokio::test]
+async fn one_url_alone_is_refused_with_the_reason() {
+    for (one, other) in [("--database-url=postgres://h/d", "--redis-url"), ("--redis-url=redis://h", "--database-url")]
+    {
+        let (code, said) = run(&[one]).await;
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(other) && said.contains("give both, or neither"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn beyond_loopback_it_does_not_listen_without_authentication() {
+    let (code, said) = run(&["--listen=0.0.0.0:0"]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("without authentication the service listens only on loopback"), "{said}");
+}
+
+#[tokio::test]
+async fn config_check_names_the_origin_of_each_value_and_hides_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("coupon.toml");
+    std::fs::write(&file, "listen = \"127.0.0.1:6000\"\nbatch_size = 100\nqueue_length = 7\nno_sample_data = true\n")
+        .expect("written");
+    let file = file.display().to_string();
+    let (code, said) = run_with(
+        &["config", "check", "--batch-size=200"],
+        &[
+            ("COUPON_CONFIG", file.as_str()),
+            ("COUPON_QUEUE_LENGTH", "9"),
+            ("DATABASE_URL", "postgres://me:s3cret@db/coupon"),
+            ("REDIS_URL", "redis://:s3cret@cache"),
+        ],
+    )
+    .await;
+    assert_eq!(code, 0, "{said}");
+    let line = |name: &str| {
+        said.lines().find(|line| line.starts_with(name)).unwrap_or_default().split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!(line("listen "), ["listen", "file", "127.0.0.1:6000"]);
+    assert_eq!(line("batch_size"), ["batch_size", "flag", "200"]);
+    assert_eq!(line("queue_length"), ["queue_length", "variable", "9"]);
+    assert_eq!(line("no_sample_data"), ["no_sample_data", "file", "true"]);
+    assert_eq!(line("stop_timeout"), ["stop_timeout", "default", "10s"]);
+    assert_eq!(line("database_url"), ["database_url", "variable", "postgres://***@db/coupon"]);
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[tokio::test]
+async fn a_file_with_an_unknown_key_is_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("coupon.toml");
+    std::fs::write(&file, "lisen = \"127.0.0.1:6000\"\n").expect("written");
+    let (code, said) = run(&["config", "check", "--config", &file.display().to_string()]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("`lisen` is not a setting"), "{said}");
+}
+
+#[tokio::test]
+async fn absent_stores_are_named_with_an_exit_code_of_their_own() {
+    let port = free_port().expect("a free port");
+    let nowhere = format!("--redis-url=redis://127.0.0.1:{port}");
+    let no_database = format!("--database-url=postgres://me:s3cret@127.0.0.1:{port}/coupon");
+    let (code, said) = run(&["--listen=127.0.0.1:0", "--ops-listen=", &no_database, &nowhere]).await;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("Postgres cannot be reached at postgres://***@127.0.0.1"), "{said}");
+
+    let database = PostgresServer::shared().await.expect("postgres").database().await.expect("a database");
+    let there = format!("--database-url={}", database.url());
+    let (code, said) = run(&["--listen=127.0.0.1:0", "--ops-listen=", &there, &nowhere]).await;
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("Redis cannot be reached at"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_may_lose_what_it_acknowledged_is_refused() {
+    let redis = RedisServer::start_with(&["--appendfsync", "everysec"]).await.expect("redis starts");
+    let database = PostgresServer::shared().await.expect("postgres").database().await.expect("a database");
+    let urls = [format!("--database-url={}", database.url()), format!("--redis-url={}", redis.url())];
+    let (code, said) = run(&["--listen=127.0.0.1:0", "--ops-listen=", &urls[0], &urls[1]]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("appendfsync") && said.contains("everysec"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_wait_for_stores_it_waits_until_they_are_there() {
+    let mut redis = RedisServer::start().await.expect("redis starts");
+    let database = PostgresServer::shared().await.expect("postgres").database().await.expect("a database");
+    redis.kill().expect("killed");
+    let urls = [format!("--database-url={}", database.url()), format!("--redis-url={}", redis.url())];
+    let starting =
+        tokio::spawn(
+            async move { crate::process::Process::start(&["--wait-for-stores=30s", &urls[0], &urls[1]]).await },
+        );
+    redis.restart().await.expect("redis starts");
+    starting.await.expect("it starts once they are there");
+}
+
+#[tokio::test]
+async fn migrate_says_what_it_did_and_does_nothing_twice() {
+    let database = PostgresServer::shared().await.expect("postgres").database().await.expect("a database");
+    let urls = [format!("--database-url={}", database.url()), "--redis-url=redis://127.0.0.1:1".to_owned()];
+    let (code, said) = run(&["migrate", &urls[0], &urls[1]]).await;
+    assert_eq!((code, said.contains("ledger")), (0, true), "{said}");
+    let (code, said) = run(&["migrate", &urls[0], &urls[1]]).await;
+    assert_eq!((code, said.contains("is up to date")), (0, true), "{said}");
+}
+
+#[tokio::test]
+async fn version_and_help_are_for_people() {
+    let (code, said) = run(&["version"]).await;
+    assert_eq!((code, said.as_str()), (0, concat!("coupon ", env!("CARGO_PKG_VERSION"), "\n")));
+    let (code, help) = run(&["--help"]).await;
+    assert_eq!(code, 0);
+    insta::assert_snapshot!("help", help);
+}
+
+#[tokio::test]
+async fn healthcheck_tells_by_its_exit_code() {
+    let service = crate::process::Process::start(&["--no-sample-data"]).await;
+    let address = format!("--listen={}", service.address());
+    assert_eq!(run(&["healthcheck", &address]).await, (0, "SERVING\n".to_owned()));
+    let nobody = format!("--listen=127.0.0.1:{}", free_port().expect("a free port"));
+    assert_eq!(run(&["healthcheck", &nobody]).await.0, 1);
+}
+
+#[tokio::test]
+async fn a_second_service_on_the_same_folder_is_refused() {
+    let service = crate::process::Process::start(&["--no-sample-data"]).await;
+    let folder = format!("--data-dir={}", service.data_dir().display());
+    let (code, said) = run(&["--listen=127.0.0.1:0", "--ops-listen=", &folder]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("is owned by another process"), "{said}");
+}

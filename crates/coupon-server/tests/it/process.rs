@@ -1,0 +1,137 @@
+//! The service as a process of its own, which can be killed.
+
+use std::time::Duration;
+
+use coupon_proto::v1 as pb;
+use coupon_proto::v1::campaign_service_client::CampaignServiceClient;
+use coupon_proto::v1::coupon_service_client::CouponServiceClient;
+use coupon_testkit::server::{ChildServer, free_port};
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::shop::{claim_request, eventually, redeem_request, reserve_request};
+
+pub(crate) struct Process {
+    server: ChildServer,
+    address: String,
+    channel: Channel,
+}
+
+impl Process {
+    /// Starts the service with these arguments and waits until it answers. Its data folder goes with it.
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let mut server = ChildServer::new().expect("a folder");
+        let port = free_port().expect("a free port");
+        let listen = format!("--listen=127.0.0.1:{port}");
+        let data = format!("--data-dir={}", server.folder().join("data").display());
+        let mut command = vec![env!("CARGO_BIN_EXE_coupon"), "serve", "--ops-listen=", &listen, &data];
+        command.extend(arguments);
+        server.start(&command).expect("the binary starts");
+        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).expect("an address");
+        let address = format!("127.0.0.1:{port}");
+        let process = Self { server, address, channel: endpoint.connect_lazy() };
+        process.is_up().await;
+        process
+    }
+
+    pub(crate) async fn is_up(&self) {
+        eventually(|| async { (self.health("").await == Some(ServingStatus::Serving)).then_some(()) }).await;
+    }
+
+    /// SIGKILL, and the same again.
+    pub(crate) async fn kill_and_restart(&mut self) {
+        self.server.kill().expect("killed");
+        self.server.start_again().expect("the binary starts");
+        self.is_up().await;
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+        self.server.folder().join("data")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.server.log()
+    }
+
+    pub(crate) async fn health(&self, service: &str) -> Option<ServingStatus> {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let answer = HealthClient::new(self.channel.clone()).check(request).await;
+        answer.ok().map(|answer| answer.into_inner().status())
+    }
+
+    pub(crate) fn campaigns(&self) -> CampaignServiceClient<Channel> {
+        CampaignServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn coupons(&self) -> CouponServiceClient<Channel> {
+        CouponServiceClient::new(self.channel.clone())
+    }
+
+    /// A campaign whose claims open in a second, by the wall's clock, and last for minutes; answers once they are open.
+    pub(crate) async fn open_rush(&self, coupons: i64) -> String {
+        let campaign = rush(coupons, Duration::from_secs(1));
+        let request = pb::CreateCampaignRequest { campaign: Some(campaign), activate: true, ..Default::default() };
+        let created = self.campaigns().create_campaign(request).await.expect("created").into_inner();
+        let id = created.campaign.expect("a campaign").id;
+        let open = || async {
+            let request = pb::GetRoundRequest { campaign_id: id.clone(), round_id: String::new() };
+            let round = self.campaigns().get_round(request).await.ok()?.into_inner().round?;
+            (round.phase() == pb::RoundPhase::Claiming).then_some(())
+        };
+        eventually(open).await;
+        id
+    }
+
+    pub(crate) async fn try_claim(&self, campaign: &str, user: &str) -> Result<pb::ClaimResponse, Status> {
+        Ok(self.coupons().claim(claim_request(campaign, "", user)).await?.into_inner())
+    }
+
+    /// Claims until there is an answer, as a caller does who was told UNAVAILABLE.
+    pub(crate) async fn claim(&self, campaign: &str, user: &str) -> pb::ClaimResponse {
+        eventually(|| async { self.try_claim(campaign, user).await.ok() }).await
+    }
+
+    pub(crate) async fn reserve(&self, campaign: &str, user: &str) -> Result<pb::ReserveResponse, Status> {
+        Ok(self.coupons().reserve(reserve_request(campaign, "", user)).await?.into_inner())
+    }
+
+    pub(crate) async fn redeem(&self, code: &str, user: &str, order: &str) -> Result<pb::RedeemResponse, Status> {
+        Ok(self.coupons().redeem(redeem_request(code, user, order, 1000)).await?.into_inner())
+    }
+
+    /// A user's coupons in the ledger.
+    pub(crate) async fn listed(&self, campaign: &str, user: &str) -> Option<Vec<pb::Coupon>> {
+        let request =
+            pb::ListCouponsRequest { user_id: user.to_owned(), campaign_id: campaign.to_owned(), ..Default::default() };
+        Some(self.coupons().list_coupons(request).await.ok()?.into_inner().coupons)
+    }
+}
+
+/// Without places, first come first served, claims opening so long from now.
+pub(crate) fn rush(coupons: i64, opens_in: Duration) -> pb::Campaign {
+    let opens = chrono::Local::now().timestamp_micros() + i64::try_from(opens_in.as_micros()).expect("soon");
+    let opens = coupon_domain::time::Timestamp::from_micros(opens);
+    pb::Campaign {
+        schedule: Some(pb::Schedule {
+            start: Some(pb::schedule::Start::Once(crate::shop::instant(opens))),
+            claim_duration: Some(crate::shop::seconds(600)),
+            ..Default::default()
+        }),
+        ..crate::shop::open_campaign("rush", coupons)
+    }
+}
+
+/// The coupon of an answer.
+pub(crate) fn coupon(answer: &pb::ClaimResponse) -> Option<&pb::Coupon> {
+    match answer.outcome.as_ref()? {
+        pb::claim_response::Outcome::Coupon(coupon) => Some(coupon),
+        pb::claim_response::Outcome::Refusal(_) => None,
+    }
+}

@@ -1,0 +1,176 @@
+//! A "yes" survives: processes and stores are killed in the middle of a rush, by the wall's clock.
+
+use std::collections::HashMap;
+
+use coupon_proto::v1 as pb;
+use coupon_testkit::postgres::{PostgresDatabase, PostgresServer};
+use coupon_testkit::redis::RedisServer;
+use tonic::Code;
+use tonic_health::pb::health_check_response::ServingStatus;
+
+use crate::process::{Process, coupon};
+use crate::shop::{eventually, users};
+
+const COUPONS: &str = "coupon.v1.CouponService";
+const CAMPAIGNS: &str = "coupon.v1.CampaignService";
+
+struct Shared {
+    redis: RedisServer,
+    database: PostgresDatabase,
+}
+
+impl Shared {
+    async fn start() -> Self {
+        let database = PostgresServer::shared().await.expect("postgres starts").database().await.expect("a database");
+        Self { redis: RedisServer::start().await.expect("redis starts"), database }
+    }
+
+    fn arguments(&self) -> [String; 2] {
+        [format!("--database-url={}", self.database.url()), format!("--redis-url={}", self.redis.url())]
+    }
+
+    async fn service(&self) -> Process {
+        Process::start(&self.arguments().each_ref().map(String::as_str)).await
+    }
+}
+
+/// Every answered yes is answered again with the same coupon, and the ledger has it.
+async fn assert_kept(service: &Process, campaign: &str, answered: &HashMap<String, pb::Coupon>) {
+    for (user, first) in answered {
+        let again = service.claim(campaign, user).await;
+        assert_eq!(coupon(&again), Some(first), "{user} again");
+        let recorded = || async { service.listed(campaign, user).await?.into_iter().next() };
+        let recorded = eventually(recorded).await;
+        assert_eq!((&recorded.id, &recorded.claimed_at), (&first.id, &first.claimed_at), "{user} in the ledger");
+    }
+}
+
+/// Claims for each user until there is an answer; keeps the yeses.
+async fn claim_all(service: &Process, campaign: &str, users: &[String], answered: &mut HashMap<String, pb::Coupon>) {
+    for user in users {
+        if let Some(coupon) = coupon(&service.claim(campaign, user).await) {
+            answered.insert(user.clone(), coupon.clone());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_the_embedded_service_between_claims_loses_no_yes() {
+    let mut service = Process::start(&["--no-sample-data"]).await;
+    let campaign = service.open_rush(25).await;
+    let (mut answered, users) = (HashMap::new(), users(40));
+    for ten in users.chunks(10) {
+        claim_all(&service, &campaign, ten, &mut answered).await;
+        service.kill_and_restart().await;
+    }
+    assert_eq!(answered.len(), 25);
+    assert_kept(&service, &campaign, &answered).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_the_service_between_claims_loses_no_yes() {
+    let shared = Shared::start().await;
+    let mut service = shared.service().await;
+    let campaign = service.open_rush(25).await;
+    let (mut answered, users) = (HashMap::new(), users(40));
+    for ten in users.chunks(10) {
+        claim_all(&service, &campaign, ten, &mut answered).await;
+        service.kill_and_restart().await;
+    }
+    assert_eq!(answered.len(), 25);
+    assert_kept(&service, &campaign, &answered).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_redis_and_starting_it_on_the_same_folder_loses_no_yes() {
+    let mut shared = Shared::start().await;
+    let service = shared.service().await;
+    let campaign = service.open_rush(25).await;
+    let (mut answered, users) = (HashMap::new(), users(40));
+    claim_all(&service, &campaign, &users[..15], &mut answered).await;
+
+    shared.redis.kill().expect("killed");
+    eventually(|| async { (service.health(COUPONS).await == Some(ServingStatus::NotServing)).then_some(()) }).await;
+    let away = service.try_claim(&campaign, "user-15").await.expect_err("no gate, no answer");
+    assert_eq!(away.code(), Code::Unavailable);
+    assert_eq!(service.health(CAMPAIGNS).await, Some(ServingStatus::Serving));
+
+    shared.redis.restart().await.expect("redis starts");
+    claim_all(&service, &campaign, &users[15..], &mut answered).await;
+    assert_eq!(answered.len(), 25);
+    assert_kept(&service, &campaign, &answered).await;
+    eventually(|| async { (service.health(COUPONS).await == Some(ServingStatus::Serving)).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flushed_redis_gives_no_yes_until_recovered_and_then_exactly_the_supply() {
+    let shared = Shared::start().await;
+    let service = shared.service().await;
+    let campaign = service.open_rush(25).await;
+    let (mut answered, users) = (HashMap::new(), users(40));
+    claim_all(&service, &campaign, &users[..15], &mut answered).await;
+    shared.redis.command(&["FLUSHALL"]).await.expect("flushed");
+    claim_all(&service, &campaign, &users[15..], &mut answered).await;
+    assert_eq!(answered.len(), 25);
+    assert_kept(&service, &campaign, &answered).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_redis_folder_and_two_instances_end_with_exactly_the_supply() {
+    let mut shared = Shared::start().await;
+    let one = shared.service().await;
+    let keys = format!("--keys-file={}", one.data_dir().join("master.keys").display());
+    let [database, redis] = shared.arguments();
+    let two = Process::start(&[&keys, &database, &redis]).await;
+    let campaign = one.open_rush(25).await;
+    let (mut answered, users) = (HashMap::new(), users(40));
+    for pair in users[..16].chunks(2) {
+        claim_all(&one, &campaign, &pair[..1], &mut answered).await;
+        claim_all(&two, &campaign, &pair[1..], &mut answered).await;
+    }
+    shared.redis.restart_empty().await.expect("redis starts");
+    for pair in users[16..].chunks(2) {
+        claim_all(&one, &campaign, &pair[..1], &mut answered).await;
+        claim_all(&two, &campaign, &pair[1..], &mut answered).await;
+    }
+    assert_eq!(answered.len(), 25);
+    let serials: std::collections::HashSet<_> = answered.values().map(|coupon| coupon.serial).collect();
+    assert_eq!(serials.len(), 25);
+    assert_kept(&one, &campaign, &answered).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_installations_redis_is_refused() {
+    let ours = Shared::start().await;
+    let _service = ours.service().await;
+    let theirs = PostgresServer::shared().await.expect("postgres").database().await.expect("a database");
+    let mixed = [format!("--database-url={}", theirs.url()), format!("--redis-url={}", ours.redis.url())];
+    let (code, said) = crate::cli::run(&["serve", "--ops-listen=", "--listen=127.0.0.1:0", &mixed[0], &mixed[1]]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("belongs to installation"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_postgres_calls_are_unavailable_and_go_on_once_it_is_back() {
+    let postgres = PostgresServer::start(&[]).await.expect("postgres starts");
+    let database = postgres.database().await.expect("a database");
+    let shared = Shared { redis: RedisServer::start().await.expect("redis starts"), database };
+    let service = shared.service().await;
+    let campaign = service.open_rush(25).await;
+    let first = service.claim(&campaign, "ada").await;
+
+    postgres.kill().await.expect("killed");
+    for name in [COUPONS, CAMPAIGNS] {
+        eventually(|| async { (service.health(name).await == Some(ServingStatus::NotServing)).then_some(()) }).await;
+    }
+    let code = coupon(&first).expect("a coupon").code.clone();
+    let away = service.redeem(&code, "ada", "order-1").await.expect_err("no ledger");
+    assert_eq!(away.code(), Code::Unavailable);
+    assert_eq!(service.health("").await, Some(ServingStatus::Serving), "the process is well");
+
+    postgres.restart().await.expect("postgres starts");
+    let redeemed = eventually(|| async { service.redeem(&code, "ada", "order-1").await.ok() }).await;
+    assert!(matches!(redeemed.outcome, Some(pb::redeem_response::Outcome::Redemption(_))));
+    assert_eq!(coupon(&service.claim(&campaign, "ada").await), coupon(&first));
+    assert!(!service.log().contains(&code), "codes appear in no log");
+}

@@ -1,0 +1,221 @@
+//! Random sequences of what can happen to a campaign.
+
+use std::fmt;
+
+use coupon_domain::campaign::{CampaignState, Transition};
+use coupon_domain::model::CampaignHead;
+use coupon_domain::position::Position;
+use coupon_domain::round::RoundSpec;
+use coupon_domain::supply::{Ratio, Rounding, Supply};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::build::{head, round, round_id};
+
+/// What happens to one campaign.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    /// The campaign before its first decision.
+    pub head: CampaignHead,
+    /// Rounds that may be opened; some of them cannot go together.
+    pub rounds: Vec<RoundSpec>,
+    /// In this order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// The clock moves by so many milliseconds, forward or back.
+    Wait(i64),
+    /// The clock is set to a boundary of a round (0 to 3, in order), so many milliseconds off.
+    GoTo {
+        /// Which round.
+        round: usize,
+        /// Which boundary.
+        boundary: usize,
+        /// How far off.
+        off: i64,
+    },
+    /// The gate is asked by somebody who has seen this.
+    Ask(Call, Seen),
+    /// A recovery that finds nothing missing; somebody asks in between.
+    Reopen(Call),
+    /// A recovery that loads everything anew.
+    Reload,
+}
+
+/// What a gate is asked. Rounds are given by their index, users by a number.
+#[derive(Debug, Clone)]
+pub enum Call {
+    /// Places for these.
+    Reserve(usize, Vec<u8>),
+    /// Coupons for these.
+    Claim(usize, Vec<u8>),
+    /// How things stand.
+    Tick,
+    /// To open a round.
+    Open(usize),
+    /// To change the state, by this request.
+    Transition(Operator, Option<u128>),
+    /// To let a round go, the ledger being so many decisions behind.
+    Retire(usize, u64),
+}
+
+/// A [`Transition`], shown as its verb.
+#[derive(Clone, Copy)]
+pub struct Operator(pub Transition);
+
+impl fmt::Debug for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// What a caller has seen, against where the gate is.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen {
+    /// All of it.
+    Now,
+    /// Nothing but the epoch.
+    EpochOnly,
+    /// More than the gate has.
+    MoreThanThere,
+    /// An earlier epoch.
+    EpochBefore,
+    /// A later epoch.
+    EpochAfter,
+}
+
+impl Seen {
+    pub(super) fn position(self, now: Position) -> Position {
+        let Position { epoch, n } = now;
+        match self {
+            Self::Now => now,
+            Self::EpochOnly => Position { epoch, n: 0 },
+            Self::MoreThanThere => Position { epoch, n: n + 1 },
+            Self::EpochBefore => Position { epoch: epoch - 1, n },
+            Self::EpochAfter => Position { epoch: epoch + 1, n },
+        }
+    }
+}
+
+impl Sequence {
+    /// The rounds with numbers that no other case has.
+    pub(super) fn rounds_of_case(&self, case: u32) -> Vec<RoundSpec> {
+        let own = |spec: &RoundSpec| RoundSpec { id: round_id(case * 10 + spec.id.number()), ..spec.clone() };
+        self.rounds.iter().map(own).collect()
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}", self.head)?;
+        self.rounds.iter().try_for_each(|round| writeln!(f, "{round:?}"))?;
+        self.steps.iter().enumerate().try_for_each(|(i, step)| writeln!(f, "{i:3} {step:?}"))
+    }
+}
+
+/// Where the claims of a round open and close, in seconds: the first three follow one another, the fourth has the start of the first, the
+/// fifth overlaps with the second.
+const CLAIMS: [(i64, i64); 5] = [(50, 70), (80, 100), (100, 110), (50, 60), (90, 95)];
+
+fn supply() -> impl Strategy<Value = Supply> {
+    let rounding = select(vec![Rounding::Floor, Rounding::Ceil, Rounding::Nearest]);
+    let ratio = (1u32..=4, 4u32..=5, rounding)
+        .prop_map(|(n, d, rounding)| Supply::RatioOfPlaces(Ratio::new(n, d, rounding).expect("at most one")));
+    prop_oneof![2 => (1u32..6).prop_map(Supply::Fixed), 3 => ratio, 1 => Just(Supply::SharedPool)]
+}
+
+fn a_round(index: usize) -> impl Strategy<Value = RoundSpec> {
+    let (opens, closes) = CLAIMS[index];
+    let number = u32::try_from(index).expect("small") + 1;
+    (supply(), 1u32..16, prop::bool::weighted(0.75)).prop_map(move |(supply, max_places, places)| {
+        let plan = round(number).claiming(opens..closes).supply(supply).max_places(max_places);
+        if places { plan.reserving(opens - 50..opens - 10).build() } else { plan.build() }
+    })
+}
+
+fn a_head() -> impl Strategy<Value = CampaignHead> {
+    let state = prop_oneof![
+        16 => Just(CampaignState::Active),
+        2 => Just(CampaignState::Draft),
+        1 => Just(CampaignState::Paused),
+        1 => Just(CampaignState::Ended),
+    ];
+    (state, option::of(1u32..12), 1u32..3, prop::bool::weighted(0.8)).prop_map(
+        |(state, total_limit, max_per_user, counts_users)| CampaignHead {
+            state,
+            total_limit,
+            max_per_user,
+            counts_users,
+            ..head()
+        },
+    )
+}
+
+/// What is asked; `reserve` and `claim` say how often of 20 times it is that.
+fn a_call(reserve: u32, claim: u32) -> impl Strategy<Value = Call> {
+    let which = || prop_oneof![12 => 0usize..2, 1 => 0usize..5];
+    let users = || vec(0u8..10, 0..8);
+    let transition = select(vec![Transition::Activate, Transition::Pause, Transition::Resume, Transition::Resume]);
+    prop_oneof![
+        reserve => (which(), users()).prop_map(|(round, users)| Call::Reserve(round, users)),
+        claim => (which(), users()).prop_map(|(round, users)| Call::Claim(round, users)),
+        2 => Just(Call::Tick),
+        1 => (0usize..5).prop_map(Call::Open),
+        2 => (transition, option::of(any::<u128>())).prop_map(|(t, request)| Call::Transition(Operator(t), request)),
+        1 => (0usize..5, 0u64..3).prop_map(|(round, behind)| Call::Retire(round, behind)),
+    ]
+}
+
+/// Something asked, a clock that moves a little, or a recovery.
+fn a_step(reserve: u32, claim: u32) -> impl Strategy<Value = Step> {
+    let seen = prop_oneof![
+        30 => Just(Seen::Now),
+        3 => Just(Seen::EpochOnly),
+        1 => Just(Seen::MoreThanThere),
+        1 => Just(Seen::EpochBefore),
+        1 => Just(Seen::EpochAfter),
+    ];
+    let wait = prop_oneof![6 => 0i64..5_000, 2 => -30_000i64..0];
+    prop_oneof![
+        50 => (a_call(reserve, claim), seen).prop_map(|(call, seen)| Step::Ask(call, seen)),
+        8 => wait.prop_map(Step::Wait),
+        2 => a_call(reserve, claim).prop_map(Step::Reopen),
+        2 => Just(Step::Reload),
+    ]
+}
+
+/// The clock goes to a boundary of one of the first two rounds, and sometimes beyond.
+fn a_boundary() -> impl Strategy<Value = Step> {
+    let off = prop_oneof![-1i64..=1, 0i64..9_000];
+    (0usize..2, 0usize..4, off).prop_map(|(round, boundary, off)| Step::GoTo { round, boundary, off })
+}
+
+/// Reservation, claims and what comes afterwards, some eighty steps; the first two rounds are opened at the beginning.
+pub fn sequences() -> impl Strategy<Value = Sequence> {
+    let rounds = (a_round(0), a_round(1), a_round(2), a_round(3), a_round(4));
+    let reserving = vec(a_step(10, 2), 0..30);
+    let claiming = vec(prop_oneof![9 => a_step(3, 12), 1 => a_boundary()], 0..40);
+    let leaving = vec(prop_oneof![3 => a_step(3, 3), 1 => a_boundary(), 2 => a_departure()], 0..15);
+    let pause = select(vec![650_000i64, 3_700_000]);
+    let parts = (a_head(), rounds, reserving, claiming, pause, leaving);
+    parts.prop_map(|(head, (a, b, c, d, e), reserving, claiming, pause, leaving)| {
+        let mut steps = [0, 1].map(|round| Step::Ask(Call::Open(round), Seen::Now)).to_vec();
+        steps.extend(reserving);
+        steps.push(Step::GoTo { round: 0, boundary: 2, off: 0 });
+        steps.extend(claiming);
+        steps.extend([Step::Wait(pause), Step::Ask(Call::Tick, Seen::Now)]);
+        steps.extend(leaving);
+        Sequence { head, rounds: vec![a, b, c, d, e], steps }
+    })
+}
+
+/// Time enough for a round to leave, or its leaving.
+fn a_departure() -> impl Strategy<Value = Step> {
+    let leaves = (0usize..2, 0u64..2).prop_map(|(round, behind)| Step::Ask(Call::Retire(round, behind), Seen::Now));
+    prop_oneof![1 => Just(Step::Wait(3_600_000)), 1 => Just(Step::Ask(Call::Tick, Seen::Now)), 2 => leaves]
+}

@@ -1,0 +1,206 @@
+//! What Reserve and Claim share: which round is meant, the lane to its gate, and the ledger where the round has left the gate.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use coupon_domain::answer::{Answer, Outcome, Refusal, Witness};
+use coupon_domain::campaign::CampaignState;
+use coupon_domain::choice::Verb;
+use coupon_domain::ids::{CampaignId, RoundId, UserId};
+use coupon_domain::model::{Decided, Seat};
+use coupon_domain::ports::{Gate, GateError};
+use coupon_domain::position::Position;
+use coupon_domain::round::RoundSpec;
+use coupon_domain::time::Timestamp;
+
+use crate::coalescer::Coalescer;
+use crate::engine::Engine;
+use crate::error::Fault;
+use crate::session::{Lanes, Session, lock};
+
+/// A user's call about a round.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The round; none means the one that [`choose`](coupon_domain::choice::choose) says.
+    pub round: Option<RoundId>,
+    /// Whose.
+    pub user: UserId,
+}
+
+/// The answer to such a call.
+#[derive(Debug, Clone)]
+pub struct Asked<T> {
+    /// The round that answered; none if the campaign has no round.
+    pub round: Option<Arc<RoundSpec>>,
+    /// Yes or no.
+    pub outcome: Outcome<T>,
+    /// Its place in the order of decisions; none if the ledger answered for a round that has left the gate.
+    pub witness: Option<Witness>,
+    /// When the window that was closed opens: this round's, or the next one's.
+    pub opens_at: Option<Timestamp>,
+}
+
+/// What makes the difference between Reserve and Claim.
+pub(crate) trait RoundCall {
+    type Yes: Copy + Send + Sync + 'static;
+    const VERB: Verb;
+    fn lanes(session: &Session) -> &Lanes<Self::Yes>;
+    fn seated(seat: &Seat) -> Option<Self::Yes>;
+    fn decide(
+        gate: &dyn Gate,
+        campaign: &CampaignId,
+        round: RoundId,
+        users: &[UserId],
+        seen: Position,
+    ) -> impl Future<Output = Result<Decided<Vec<Answer<Self::Yes>>>, GateError>> + Send;
+}
+
+/// The clock of the choice may be a little off, and a round may be opened meanwhile; more often it does not happen.
+const CHOICES: usize = 3;
+
+impl Engine {
+    pub(crate) async fn ask<C: RoundCall>(self: &Arc<Self>, call: &Ask) -> Result<Asked<C::Yes>, Fault> {
+        let session = self.session(&call.campaign).await?;
+        match call.round {
+            Some(round) => self.ask_round::<C>(&session, round, &call.user).await,
+            None => self.ask_chosen_round::<C>(&session, &call.user).await,
+        }
+    }
+
+    async fn ask_chosen_round<C: RoundCall>(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        user: &UserId,
+    ) -> Result<Asked<C::Yes>, Fault> {
+        let mut at = session.gate_time().unwrap_or(Timestamp::EPOCH);
+        let mut last = None;
+        for _ in 0..CHOICES {
+            let Some(choice) = session.rounds().choose(C::VERB, at) else {
+                return self.ask_past_rounds::<C>(session, user).await;
+            };
+            let asked = self.ask_round::<C>(session, choice.round, user).await?;
+            let (Outcome::Refused(refusal @ (Refusal::NotOpenYet | Refusal::Closed)), Some(witness)) =
+                (&asked.outcome, &asked.witness)
+            else {
+                return Ok(asked);
+            };
+            // A closed window makes the choice again, by the gate's time.
+            at = witness.at;
+            let again = session.rounds().choose(C::VERB, at).unwrap_or(choice);
+            if again.round == choice.round {
+                let before = again.repeat_in.filter(|_| *refusal == Refusal::NotOpenYet);
+                return Ok(self.repeat_in::<C>(session, before, user).await?.unwrap_or(asked));
+            }
+            last = Some(asked);
+        }
+        last.ok_or_else(|| Fault::internal("no round was chosen"))
+    }
+
+    /// The yes that the round before gave to this user, if it did.
+    async fn repeat_in<C: RoundCall>(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        round: Option<RoundId>,
+        user: &UserId,
+    ) -> Result<Option<Asked<C::Yes>>, Fault> {
+        let Some(round) = round else { return Ok(None) };
+        let asked = self.ask_round::<C>(session, round, user).await?;
+        Ok(matches!(asked.outcome, Outcome::Replayed(_)).then_some(asked))
+    }
+
+    async fn ask_round<C: RoundCall>(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        round: RoundId,
+        user: &UserId,
+    ) -> Result<Asked<C::Yes>, Fault> {
+        let Some(spec) = self.spec_at_gate(session, round).await? else {
+            return self.ask_ledger::<C>(session, round, user).await;
+        };
+        let answer = match self.lane::<C>(session, round).ask(user.clone()).await {
+            Err(Fault::UnknownRound(_)) => return self.ask_ledger::<C>(session, round, user).await,
+            answer => answer?,
+        };
+        let opens_at = match answer.outcome {
+            Outcome::Refused(Refusal::NotOpenYet) => C::VERB.window(&spec).map(|window| window.opens),
+            Outcome::Refused(Refusal::Closed) => session.rounds().next_opening(C::VERB, answer.witness.at),
+            Outcome::Refused(_) | Outcome::Granted(_) | Outcome::Replayed(_) => None,
+        };
+        Ok(Asked { round: Some(spec), outcome: answer.outcome, witness: Some(answer.witness), opens_at })
+    }
+
+    /// The round, if the gate has it; another instance may have opened it a moment ago.
+    pub(crate) async fn spec_at_gate(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        round: RoundId,
+    ) -> Result<Option<Arc<RoundSpec>>, Fault> {
+        if let Some(spec) = session.rounds().get(round) {
+            return Ok(Some(Arc::clone(spec)));
+        }
+        self.tick(session).await?;
+        Ok(session.rounds().get(round).cloned())
+    }
+
+    fn lane<C: RoundCall>(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        round: RoundId,
+    ) -> Coalescer<UserId, Answer<C::Yes>> {
+        let start = || {
+            let (engine, session) = (Arc::clone(self), Arc::clone(session));
+            Coalescer::start(self.settings.gate, move |users: Vec<UserId>| {
+                let (engine, session) = (Arc::clone(&engine), Arc::clone(&session));
+                async move {
+                    let seen = engine.admit(&session).await?;
+                    let decided = C::decide(engine.stores.gate.as_ref(), &session.id, round, &users, seen).await;
+                    Ok(engine.settle(&session, decided)?.answers)
+                }
+            })
+        };
+        lock(C::lanes(session)).entry(round).or_insert_with(start).clone()
+    }
+
+    /// A round that has left the gate is over; the ledger has all of it.
+    async fn ask_ledger<C: RoundCall>(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        round: RoundId,
+        user: &UserId,
+    ) -> Result<Asked<C::Yes>, Fault> {
+        let record = self.stores.campaigns.round(round).await?;
+        let unknown = || Fault::UnknownRound(round.to_string());
+        let record = record.filter(|record| record.campaign == session.id).ok_or_else(unknown)?;
+        let seat = self.stores.records.seat(round, user).await?;
+        let outcome = C::seated(&seat).map_or(Outcome::Refused(Refusal::Closed), Outcome::Replayed);
+        let now = session.gate_time().unwrap_or(Timestamp::EPOCH);
+        let opens_at = session.rounds().next_opening(C::VERB, now);
+        Ok(Asked { round: Some(Arc::new(record.head.view.spec)), outcome, witness: None, opens_at })
+    }
+
+    /// No round is at the gate: the latest one answers from the ledger, if there ever was one.
+    async fn ask_past_rounds<C: RoundCall>(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        user: &UserId,
+    ) -> Result<Asked<C::Yes>, Fault> {
+        if let Some(latest) = self.stores.campaigns.latest_rounds(&session.id, 1).await?.first() {
+            return self.ask_ledger::<C>(session, latest.id, user).await;
+        }
+        let draft = session.rounds().state == CampaignState::Draft;
+        let refusal = if draft { Refusal::NotOpenYet } else { Refusal::Closed };
+        Ok(Asked { round: None, outcome: Outcome::Refused(refusal), witness: None, opens_at: None })
+    }
+}
+
+/// Counts an answer by what it was.
+pub(crate) fn count<T>(verb: &'static str, outcome: &Outcome<T>) {
+    let outcome = match outcome {
+        Outcome::Granted(_) => "granted",
+        Outcome::Replayed(_) => "replayed",
+        Outcome::Refused(refusal) => refusal.as_str(),
+    };
+    metrics::counter!("coupon_answers_total", "verb" => verb, "outcome" => outcome).increment(1);
+}

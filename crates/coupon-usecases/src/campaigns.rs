@@ -1,0 +1,160 @@
+//! What operators do with campaigns.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use coupon_domain::campaign::{Campaign, CampaignState, Rules, RulesDraft, Transition, Violation};
+use coupon_domain::choice::Verb;
+use coupon_domain::ids::CampaignId;
+use coupon_domain::model::Transitioned;
+use coupon_domain::ports::{CreateOutcome, NewCampaign};
+use uuid::Uuid;
+
+use crate::engine::Engine;
+use crate::error::Fault;
+use crate::rounds::RoundReport;
+use crate::session::Session;
+
+/// A campaign to be created.
+#[derive(Debug, Clone, Default)]
+pub struct CreateCall {
+    /// Its id; none means a new one. Callers of the service cannot set it.
+    pub id: Option<CampaignId>,
+    /// What is offered.
+    pub draft: RulesDraft,
+    /// What was wrong with the request before it came here.
+    pub violations: Vec<Violation>,
+    /// Makes repeats harmless.
+    pub request: Option<Uuid>,
+    /// Check it all and write nothing.
+    pub validate_only: bool,
+    /// ACTIVE at once.
+    pub activate: bool,
+}
+
+/// What was created, or would have been.
+#[derive(Debug, Clone)]
+pub enum Created {
+    /// The campaign and its earliest round.
+    Campaign(Box<Campaign>, Option<RoundReport>),
+    /// The rules are sound; nothing was written.
+    Valid(Box<Rules>, CampaignState),
+}
+
+impl Engine {
+    /// Creates a campaign, opens its gate and its first rounds.
+    ///
+    /// # Errors
+    /// [`Fault::Invalid`] with every wrong field, [`Fault::TitleTaken`], [`Fault::RequestUsed`].
+    pub async fn create_campaign(self: &Arc<Self>, call: CreateCall) -> Result<Created, Fault> {
+        let now = self.stores.campaigns.now().await?;
+        let state = if call.activate { CampaignState::Active } else { CampaignState::Draft };
+        let rules = match (call.draft.check(now), call.violations) {
+            (Ok(rules), violations) if violations.is_empty() => rules,
+            (checked, mut violations) => {
+                violations.extend(checked.err().unwrap_or_default());
+                return Err(Fault::Invalid(violations.into()));
+            }
+        };
+        if call.validate_only {
+            return Ok(Created::Valid(Box::new(rules), state));
+        }
+        let id = call.id.map_or_else(new_id, Ok)?;
+        let new = NewCampaign { id, rules, state, request: call.request };
+        let engine = Arc::clone(self);
+        detached(async move { engine.create_and_open(new).await }).await
+    }
+
+    async fn create_and_open(self: Arc<Self>, new: NewCampaign) -> Result<Created, Fault> {
+        let campaign = match self.stores.campaigns.create(&new).await? {
+            CreateOutcome::Created(campaign) | CreateOutcome::Repeated(campaign) => campaign,
+            CreateOutcome::RequestUsed => return Err(Fault::RequestUsed),
+            CreateOutcome::TitleTaken(by) => return Err(Fault::TitleTaken(by)),
+        };
+        let session = self.session(&campaign.id).await?;
+        if let Some(n) = self.plan_rounds(&session).await? {
+            self.recorded(&session, n).await?;
+        }
+        let first = self.first_round(&session).await?;
+        Ok(Created::Campaign(Box::new(campaign), first))
+    }
+
+    async fn first_round(self: &Arc<Self>, session: &Arc<Session>) -> Result<Option<RoundReport>, Fault> {
+        let decided = self.tick(session).await?;
+        let choice = session.rounds().choose(Verb::Claim, decided.at);
+        Ok(choice.and_then(|choice| RoundReport::at_gate(&session.id, &decided, choice.round)))
+    }
+
+    /// Changes a campaign's state; answers once the ledger has it.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownCampaign`], [`Fault::WrongState`], [`Fault::RequestUsed`].
+    pub async fn transition(
+        self: &Arc<Self>,
+        id: CampaignId,
+        transition: Transition,
+        request: Option<Uuid>,
+    ) -> Result<Campaign, Fault> {
+        let engine = Arc::clone(self);
+        detached(async move {
+            let session = engine.session(&id).await?;
+            if engine.was_done(&session, transition, request).await? {
+                return engine.campaign(&id).await;
+            }
+            let seen = engine.admit(&session).await?;
+            let decided = engine.stores.gate.transition(&session.id, transition, request, seen).await;
+            let decided = engine.settle(&session, decided)?;
+            if let Transitioned::Refused(state) = decided.answers {
+                return Err(Fault::WrongState { state, transition });
+            }
+            engine.tick(&session).await?;
+            engine.recorded(&session, decided.position.n).await?;
+            engine.campaign(&id).await
+        })
+        .await
+    }
+
+    /// Whether this request did this before.
+    async fn was_done(&self, session: &Session, transition: Transition, request: Option<Uuid>) -> Result<bool, Fault> {
+        let Some(request) = request else { return Ok(false) };
+        // What was decided may not be in the ledger yet.
+        self.drain(session).await?;
+        match self.stores.campaigns.request(request).await? {
+            None => Ok(false),
+            Some(done) if done.campaign == session.id && done.verb == transition.as_str() => Ok(true),
+            Some(_) => Err(Fault::RequestUsed),
+        }
+    }
+
+    /// A campaign as the ledger has it.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownCampaign`].
+    pub async fn campaign(&self, id: &CampaignId) -> Result<Campaign, Fault> {
+        self.stores.campaigns.campaign(id).await?.ok_or_else(|| Fault::UnknownCampaign(id.clone()))
+    }
+
+    /// Campaigns, newest first, those after `after`.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn campaigns(
+        &self,
+        state: Option<CampaignState>,
+        after: Option<&CampaignId>,
+        limit: u32,
+    ) -> Result<Vec<Campaign>, Fault> {
+        Ok(self.stores.campaigns.campaigns(state, after, limit).await?)
+    }
+}
+
+fn new_id() -> Result<CampaignId, Fault> {
+    CampaignId::parse(&Uuid::now_v7().to_string()).map_err(Fault::internal)
+}
+
+/// From the moment an operator's call is taken it no longer depends on the caller's connection.
+async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::spawn(work).await.map_err(Fault::internal)?
+}

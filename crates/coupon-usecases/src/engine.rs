@@ -1,0 +1,274 @@
+//! What the use cases share: the stores, and a session for each campaign that was asked for.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use coupon_domain::code::MasterKeys;
+use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::model::Decided;
+use coupon_domain::ports::{CampaignRepository, CouponRepository, Gate, GateError, Journal, RecordRepository};
+use coupon_domain::position::Position;
+use coupon_domain::redemption::{Redeem, RedeemOutcome};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug};
+
+use crate::coalescer::{Coalescer, Limits};
+use crate::error::{Fault, RETRY_SOON};
+use crate::session::{Condition, Session, lock};
+
+/// The adapters.
+#[derive(Clone)]
+pub struct Stores {
+    /// Decides.
+    pub gate: Arc<dyn Gate>,
+    /// What it decided.
+    pub journal: Arc<dyn Journal>,
+    /// The ledger's campaigns.
+    pub campaigns: Arc<dyn CampaignRepository>,
+    /// The ledger's side of the recorder.
+    pub records: Arc<dyn RecordRepository>,
+    /// The ledger's coupons.
+    pub coupons: Arc<dyn CouponRepository>,
+}
+
+/// How instances that share stores keep out of each other's way.
+#[derive(Debug, Clone, Copy)]
+pub struct Fence {
+    /// Calls go to the gate only if the ledger confirmed the epoch so recently.
+    pub confirm_within: Duration,
+    /// A recovery waits so long after it raised the epoch. Longer than `confirm_within` and a gate's time-out together.
+    pub wait: Duration,
+}
+
+impl Default for Fence {
+    fn default() -> Self {
+        Self { confirm_within: Duration::from_secs(2), wait: Duration::from_secs(4) }
+    }
+}
+
+/// How the service works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How calls to the gate are gathered, for each round and verb.
+    pub gate: Limits,
+    /// How calls to the ledger are gathered.
+    pub ledger: Limits,
+    /// `None` if no other process can share the stores.
+    pub fence: Option<Fence>,
+    /// How often campaigns are looked after: boundaries, new rounds, old rounds.
+    pub tick: Duration,
+    /// How long decisions gather before the recorder fetches them.
+    pub recorder_pause: Duration,
+    /// Decisions that the recorder writes in one transaction at most.
+    pub recorder_chunk: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            gate: Limits { batch: 500, in_flight: 2, queue: 20_000 },
+            ledger: Limits { batch: 200, in_flight: 2, queue: 5_000 },
+            fence: Some(Fence::default()),
+            tick: Duration::from_secs(1),
+            recorder_pause: Duration::from_millis(50),
+            recorder_chunk: 5_000,
+        }
+    }
+}
+
+/// See the module. All use cases stand on one of these.
+pub struct Engine {
+    pub(crate) stores: Stores,
+    pub(crate) settings: Settings,
+    pub(crate) keys: MasterKeys,
+    pub(crate) redeem_lane: Coalescer<Redeem, RedeemOutcome>,
+    sessions: Mutex<HashMap<CampaignId, Arc<Session>>>,
+    stop: CancellationToken,
+}
+
+impl Engine {
+    /// Starts the background work too; it ends with [`Engine::stop`].
+    #[must_use]
+    pub fn start(stores: Stores, keys: MasterKeys, settings: Settings) -> Arc<Self> {
+        let coupons = Arc::clone(&stores.coupons);
+        let redeem_lane = Coalescer::start(settings.ledger, move |calls: Vec<Redeem>| {
+            let coupons = Arc::clone(&coupons);
+            async move { Ok(coupons.redeem(&calls).await?) }
+        });
+        let engine = Arc::new(Self {
+            stores,
+            settings,
+            keys,
+            redeem_lane,
+            sessions: Mutex::default(),
+            stop: CancellationToken::new(),
+        });
+        engine.spawn(crate::scheduler::run(Arc::clone(&engine)));
+        engine
+    }
+
+    /// Ends the background work and brings what is decided into the ledger, as far as it answers.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        for session in self.sessions() {
+            if session.lag() > 0 && self.drain(&session).await.is_err() {
+                debug!(campaign = %session.id, "not all is recorded; the next start goes on from here");
+            }
+        }
+    }
+
+    /// Background work that ends with the engine.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        let work = async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        };
+        tokio::spawn(work.in_current_span());
+    }
+
+    /// The master keys.
+    #[must_use]
+    pub fn keys(&self) -> &MasterKeys {
+        &self.keys
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
+        lock(&self.sessions).values().cloned().collect()
+    }
+
+    pub(crate) fn known_session(&self, id: &CampaignId) -> Option<Arc<Session>> {
+        lock(&self.sessions).get(id).cloned()
+    }
+
+    /// The campaign's session, open to be asked.
+    pub(crate) async fn session(self: &Arc<Self>, id: &CampaignId) -> Result<Arc<Session>, Fault> {
+        let session = self.closed_session(id).await?;
+        match session.condition() {
+            Condition::Open => Ok(session),
+            Condition::Recovering => Err(Fault::Recovering { retry_after: RETRY_SOON }),
+            Condition::Halted => Err(Fault::Halted),
+            Condition::New => {
+                // Detached: an impatient first caller must not leave it half open.
+                let opening = tokio::spawn(crate::opener::open(Arc::clone(self), Arc::clone(&session)));
+                opening.await.map_err(Fault::internal)??;
+                Ok(session)
+            }
+        }
+    }
+
+    /// The campaign's session, whatever its gate is doing.
+    pub(crate) async fn closed_session(self: &Arc<Self>, id: &CampaignId) -> Result<Arc<Session>, Fault> {
+        if let Some(session) = self.known_session(id) {
+            return Ok(session);
+        }
+        let campaign = self.stores.campaigns.campaign(id).await?.ok_or_else(|| Fault::UnknownCampaign(id.clone()))?;
+        let session = Arc::new(Session::new(campaign.id, Arc::new(campaign.rules), campaign.state));
+        match lock(&self.sessions).entry(id.clone()) {
+            Entry::Occupied(there) => return Ok(Arc::clone(there.get())),
+            Entry::Vacant(free) => free.insert(Arc::clone(&session)),
+        };
+        self.spawn(crate::recorder::run(Arc::clone(self), Arc::clone(&session)));
+        Ok(session)
+    }
+
+    /// Takes note of what the gate decided, or of what is wrong with it.
+    pub(crate) fn settle<T>(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        answer: Result<Decided<T>, GateError>,
+    ) -> Result<Decided<T>, Fault> {
+        match answer {
+            Ok(decided) => {
+                session.observe(&decided);
+                Ok(decided)
+            }
+            Err(error) => {
+                self.take_note(session, &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The fence: no call leaves for the gate unless the ledger confirmed this epoch a moment ago. What it answers goes with the call.
+    pub(crate) async fn admit(self: &Arc<Self>, session: &Arc<Session>) -> Result<Position, Fault> {
+        let (condition, seen, confirmed) = session.admission();
+        match condition {
+            Condition::Open => {}
+            Condition::New | Condition::Recovering => return Err(Fault::Recovering { retry_after: RETRY_SOON }),
+            Condition::Halted => return Err(Fault::Halted),
+        }
+        let Some(fence) = self.settings.fence else { return Ok(seen) };
+        if confirmed.is_some_and(|at| at.elapsed() < fence.confirm_within) {
+            return Ok(seen);
+        }
+        let asked = Instant::now();
+        let standing = self.stores.campaigns.standing(&session.id).await?;
+        if standing.is_some_and(|s| s.open && s.epoch == seen.epoch) {
+            session.confirm(asked);
+            return Ok(session.seen());
+        }
+        self.recover(session);
+        Err(Fault::Recovering { retry_after: RETRY_SOON })
+    }
+
+    /// A gate that is not what it was has to be recovered.
+    fn take_note(self: &Arc<Self>, session: &Arc<Session>, error: &GateError) {
+        match error {
+            GateError::NotLoaded | GateError::Recovering | GateError::Stale(_) | GateError::Fenced(_) => {
+                debug!(campaign = %session.id, %error, "the gate has to be recovered");
+                self.recover(session);
+            }
+            GateError::NoSuchRound(_)
+            | GateError::Foreign(_)
+            | GateError::BatchTooLarge(_)
+            | GateError::Load(_)
+            | GateError::Unsafe(_)
+            | GateError::Unknown(_) => {}
+        }
+    }
+
+    /// Recovers a campaign in the background, once at a time.
+    pub(crate) fn recover(self: &Arc<Self>, session: &Arc<Session>) {
+        if session.condition() != Condition::Open {
+            return;
+        }
+        session.set_condition(Condition::Recovering);
+        self.spawn(crate::opener::reopen_until_open(Arc::clone(self), Arc::clone(session)));
+    }
+
+    /// The campaign that a round belongs to, from what the gates told, else from the ledger.
+    pub(crate) async fn campaign_of(self: &Arc<Self>, round: RoundId) -> Result<Option<CampaignId>, Fault> {
+        let told = self.sessions().into_iter().find(|session| session.rounds().get(round).is_some());
+        if let Some(session) = told {
+            return Ok(Some(session.id.clone()));
+        }
+        Ok(self.stores.campaigns.round(round).await?.map(|record| record.campaign))
+    }
+}
+
+/// Health, for whoever asks from outside.
+impl Engine {
+    /// Whether the gate's store answers and keeps what it acknowledges.
+    pub async fn gate_is_well(&self) -> bool {
+        well("gate", self.stores.gate.check().await)
+    }
+
+    /// Whether the ledger answers.
+    pub async fn ledger_is_well(&self) -> bool {
+        well("ledger", self.stores.campaigns.now().await)
+    }
+}
+
+fn well<T, E: std::error::Error + 'static>(store: &'static str, answer: Result<T, E>) -> bool {
+    metrics::gauge!("coupon_store_up", "store" => store).set(if answer.is_ok() { 1.0 } else { 0.0 });
+    if let Err(error) = &answer {
+        debug!(store, error = error as &dyn std::error::Error, "the store is not well");
+    }
+    answer.is_ok()
+}

@@ -1,0 +1,139 @@
+//! Moves the journal into the ledger, exactly once in effect: a batch of rows and the cursor behind it in one transaction.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use coupon_domain::ids::RoundId;
+use coupon_domain::journal::{Entry, Row};
+use coupon_domain::ports::{JournalError, RecordError};
+use coupon_domain::recording::{Cursor, NotRecordable, Recording};
+use coupon_domain::round::RoundSpec;
+use tracing::{debug, error};
+
+use crate::engine::Engine;
+use crate::error::Fault;
+use crate::session::{Condition, Session};
+
+/// While another instance records the same campaign.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+/// Looked at even if nobody here decided anything: another instance may have, and gone away.
+const IDLE_LOOK: Duration = Duration::from_millis(500);
+/// Journal entries are kept so long after the ledger has them.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// Records one campaign as long as the engine runs.
+pub(crate) async fn run(engine: Arc<Engine>, session: Arc<Session>) {
+    loop {
+        let _woken = tokio::time::timeout(IDLE_LOOK, session.decided.notified()).await;
+        // Decisions gather: one transaction for many.
+        tokio::time::sleep(engine.settings.recorder_pause).await;
+        if session.condition() != Condition::Open {
+            continue;
+        }
+        if let Err(fault) = engine.drain(&session).await {
+            debug!(campaign = %session.id, %fault, "not recorded yet");
+        }
+        metrics::gauge!("coupon_recorder_lag_decisions").set(session.lag() as f64);
+    }
+}
+
+impl Engine {
+    /// Waits until the ledger has the campaign's decision `n`.
+    pub(crate) async fn recorded(self: &Arc<Self>, session: &Arc<Session>, n: u64) -> Result<(), Fault> {
+        if session.cursor().position.n >= n {
+            return Ok(());
+        }
+        // Detached: a caller who leaves must not cut a transaction short.
+        let (engine, session) = (Arc::clone(self), Arc::clone(session));
+        let cursor = tokio::spawn(async move { engine.drain(&session).await }).await.map_err(Fault::internal)??;
+        if cursor.position.n >= n {
+            Ok(())
+        } else {
+            Err(Fault::unavailable("the journal does not have the decision yet"))
+        }
+    }
+
+    /// Records until the journal has nothing more. Answers where the ledger is then.
+    pub(crate) async fn drain(&self, session: &Session) -> Result<Cursor, Fault> {
+        let _one = session.recording.lock().await;
+        let mut cursor = self.stores.records.cursor(&session.id).await?;
+        session.recorded(cursor);
+        loop {
+            let entries = self.entries_behind(session, cursor).await?;
+            if entries.is_empty() {
+                return Ok(cursor);
+            }
+            let recording = self.read(session, cursor, &entries).await?;
+            cursor = match self.stores.records.record(&session.id, &recording).await {
+                Ok(()) => recording.to,
+                Err(RecordError::Moved(cursor)) => cursor,
+                Err(RecordError::Busy) => {
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                    self.stores.records.cursor(&session.id).await?
+                }
+                Err(error @ RecordError::Fork(_)) => return Err(halt(session, &error)),
+                Err(RecordError::Ledger(error)) => return Err(error.into()),
+            };
+            session.recorded(cursor);
+        }
+    }
+
+    /// The next entries from the journal; where it has lost them, from what this instance was told.
+    async fn entries_behind(&self, session: &Session, cursor: Cursor) -> Result<Vec<Entry>, Fault> {
+        let n = cursor.position.n;
+        let journal = self.stores.journal.read(&session.id, n, self.settings.recorder_chunk).await;
+        match journal {
+            Ok(entries) if entries.first().is_some_and(|entry| entry.first == n + 1) => Ok(entries),
+            Ok(entries) => {
+                let tail = session.tail_after(n);
+                // Entries that nobody can connect to the ledger are a gap; recording says so.
+                Ok(if tail.is_empty() { entries } else { tail })
+            }
+            Err(JournalError::Unavailable(error)) => {
+                let tail = session.tail_after(n);
+                if tail.is_empty() { Err(JournalError::Unavailable(error).into()) } else { Ok(tail) }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn read(&self, session: &Session, cursor: Cursor, entries: &[Entry]) -> Result<Recording, Fault> {
+        let known = session.rounds().specs.iter().map(|spec| (spec.id, RoundSpec::clone(spec))).collect();
+        let recording = match Recording::of(cursor, entries, &known) {
+            Err(NotRecordable::UnknownRound(_)) => Recording::of(cursor, entries, &self.rounds_in(entries).await?),
+            other => other,
+        };
+        recording.map_err(|error| halt(session, &error))
+    }
+
+    async fn rounds_in(&self, entries: &[Entry]) -> Result<HashMap<RoundId, RoundSpec>, Fault> {
+        let mut rounds = HashMap::new();
+        for id in rounds_with_coupons(entries) {
+            if let Some(record) = self.stores.campaigns.round(id).await? {
+                rounds.insert(id, record.head.view.spec);
+            }
+        }
+        Ok(rounds)
+    }
+
+    /// Forgets journal entries that the ledger has had for a while.
+    pub(crate) async fn trim(&self, session: &Session) -> Result<(), Fault> {
+        let Cursor { position, last_at: Some(last_at), .. } = session.cursor() else { return Ok(()) };
+        Ok(self.stores.journal.trim(&session.id, position.n, last_at.minus(KEPT)).await?)
+    }
+}
+
+fn rounds_with_coupons(entries: &[Entry]) -> HashSet<RoundId> {
+    let rows = entries.iter().filter_map(|entry| entry.parse().ok()).flatten();
+    rows.filter_map(|row| if let Row::Coupons { round, .. } = row { Some(round) } else { None }).collect()
+}
+
+/// Recording stops until a person has looked; claims go on and nothing is trimmed.
+fn halt(session: &Session, error: &dyn std::error::Error) -> Fault {
+    if session.halt_recording() {
+        metrics::counter!("coupon_recorder_halts_total").increment(1);
+        error!(campaign = %session.id, %error, "the journal cannot be recorded; an operator has to look");
+    }
+    Fault::Halted
+}

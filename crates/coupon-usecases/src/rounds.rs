@@ -1,0 +1,92 @@
+//! How a round stands.
+
+use std::sync::Arc;
+
+use coupon_domain::answer::Witness;
+use coupon_domain::choice::Verb;
+use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::model::{CampaignView, Decided, RoundView};
+
+use crate::engine::Engine;
+use crate::error::Fault;
+use crate::session::Session;
+
+/// A round as it stands.
+#[derive(Debug, Clone)]
+pub struct RoundReport {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The round.
+    pub view: RoundView,
+    /// Coupons left; none while the supply is unknown.
+    pub remaining: Option<u64>,
+    /// Whether its gate is being recovered.
+    pub recovering: bool,
+    /// When it was looked at; none if the ledger answered.
+    pub witness: Option<Witness>,
+}
+
+impl RoundReport {
+    pub(crate) fn at_gate(campaign: &CampaignId, decided: &Decided<CampaignView>, id: RoundId) -> Option<Self> {
+        let CampaignView { rounds, issued, total_limit, .. } = &decided.answers;
+        let view = rounds.iter().find(|round| round.spec.id == id)?.clone();
+        let in_total = total_limit.map(|limit| u64::from(limit).saturating_sub(*issued));
+        let in_round = view.supply.map(|supply| u64::from(supply.saturating_sub(view.issued)));
+        let unknown = in_round.is_none() && !matches!(view.spec.supply, coupon_domain::supply::Supply::SharedPool);
+        let remaining = [in_total, in_round].into_iter().flatten().min().filter(|_| !unknown);
+        let witness = Witness { position: decided.position, at: decided.at };
+        Some(Self { campaign: campaign.clone(), view, remaining, recovering: false, witness: Some(witness) })
+    }
+}
+
+impl Engine {
+    /// A round of a campaign; without a name the earliest one whose claims have not closed, else the latest.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownCampaign`], [`Fault::UnknownRound`].
+    pub async fn round(self: &Arc<Self>, campaign: &CampaignId, round: Option<RoundId>) -> Result<RoundReport, Fault> {
+        let session = self.closed_session(campaign).await?;
+        match self.round_at_gate(&session, round).await {
+            Ok(Some(report)) => Ok(report),
+            Ok(None) => self.round_in_ledger(&session, round, false).await,
+            Err(Fault::Recovering { .. }) => self.round_in_ledger(&session, round, true).await,
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn round_at_gate(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        round: Option<RoundId>,
+    ) -> Result<Option<RoundReport>, Fault> {
+        self.session(&session.id).await?;
+        let decided = self.tick(session).await?;
+        let chosen = || session.rounds().choose(Verb::Claim, decided.at).map(|choice| choice.round);
+        Ok(round.or_else(chosen).and_then(|id| RoundReport::at_gate(&session.id, &decided, id)))
+    }
+
+    async fn round_in_ledger(
+        &self,
+        session: &Session,
+        round: Option<RoundId>,
+        recovering: bool,
+    ) -> Result<RoundReport, Fault> {
+        let latest = || async {
+            let rounds = self.stores.campaigns.latest_rounds(&session.id, 1).await?;
+            Ok::<_, Fault>(rounds.first().map(|spec| spec.id))
+        };
+        let id = match round {
+            Some(id) => Some(id),
+            None => latest().await?,
+        };
+        let unknown = || Fault::UnknownRound(id.map_or_else(String::new, |id| id.to_string()));
+        let record = match id {
+            Some(id) => self.stores.campaigns.round(id).await?,
+            None => None,
+        };
+        let record = record.filter(|record| record.campaign == session.id).ok_or_else(unknown)?;
+        let view = record.head.view;
+        let remaining = view.supply.map(|supply| u64::from(supply.saturating_sub(view.issued)));
+        Ok(RoundReport { campaign: record.campaign, view, remaining, recovering, witness: None })
+    }
+}

@@ -1,0 +1,122 @@
+//! Looks after campaigns: opens their gates, latches boundaries, plans rounds ahead, lets old rounds leave. Every instance runs it; the gate
+//! decides, so that each thing happens once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use coupon_domain::model::{
+    CampaignView, Decided, Retirement, RoundOpening, RoundView, UNUSED_ROUND_KEPT, USED_ROUND_KEPT,
+};
+use coupon_domain::ports::Standing;
+use coupon_domain::round::{Phase, RoundSpec};
+use coupon_domain::time::Timestamp;
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, warn};
+
+use crate::engine::Engine;
+use crate::error::Fault;
+use crate::session::{Condition, Session};
+
+/// Runs as long as the engine does.
+pub(crate) async fn run(engine: Arc<Engine>) {
+    let mut ticks = tokio::time::interval(engine.settings.tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(fault) = engine.look_after_all().await {
+            debug!(%fault, "campaigns could not be looked after");
+        }
+    }
+}
+
+impl Engine {
+    async fn look_after_all(self: &Arc<Self>) -> Result<(), Fault> {
+        let asked = Instant::now();
+        let standings = self.stores.campaigns.standings().await?;
+        for standing in standings {
+            let looked_after = self.look_after(&standing, asked).await;
+            match looked_after {
+                Ok(()) | Err(Fault::Recovering { .. } | Fault::Halted) => {}
+                Err(fault) => warn!(campaign = %standing.campaign, %fault, "the campaign could not be looked after"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_after(self: &Arc<Self>, standing: &Standing, asked: Instant) -> Result<(), Fault> {
+        if let Some(session) = self.known_session(&standing.campaign)
+            && session.condition() == Condition::Open
+        {
+            if standing.open && standing.epoch == session.seen().epoch {
+                session.confirm(asked);
+            } else {
+                self.recover(&session);
+            }
+        }
+        let session = self.session(&standing.campaign).await?;
+        let decided = self.tick(&session).await?;
+        self.plan_rounds(&session).await?;
+        self.retire_rounds(&session, &decided).await?;
+        if decided.position.n > session.cursor().position.n {
+            session.decided.notify_one();
+        }
+        self.trim(&session).await
+    }
+
+    /// How the campaign stands at its gate, boundaries latched.
+    pub(crate) async fn tick(self: &Arc<Self>, session: &Arc<Session>) -> Result<Decided<CampaignView>, Fault> {
+        let seen = self.admit(session).await?;
+        let decided = self.settle(session, self.stores.gate.tick(&session.id, seen).await)?;
+        session.set_rounds(&decided.answers);
+        Ok(decided)
+    }
+
+    /// Opens the rounds that should exist by now and do not; answers how far the gate has come if it opened any.
+    pub(crate) async fn plan_rounds(self: &Arc<Self>, session: &Arc<Session>) -> Result<Option<u64>, Fault> {
+        let starts = self.missing_starts(session);
+        if starts.is_empty() {
+            return Ok(None);
+        }
+        let count = u32::try_from(starts.len()).unwrap_or(u32::MAX);
+        let ids = self.stores.campaigns.new_round_ids(count).await?;
+        let mut position = None;
+        for (start, id) in starts.into_iter().zip(ids) {
+            let spec = RoundSpec::planned(&session.rules, id, start, self.keys.signing_id());
+            let seen = self.admit(session).await?;
+            let opened = self.settle(session, self.stores.gate.open_round(&session.id, &spec, seen).await)?;
+            if let RoundOpening::Overlaps(other) = opened.answers {
+                warn!(campaign = %session.id, round = %id, %other, "a planned round overlaps another and is left out");
+            }
+            position = Some(opened.position.n);
+        }
+        self.tick(session).await?;
+        Ok(position)
+    }
+
+    fn missing_starts(&self, session: &Session) -> Vec<Timestamp> {
+        let Some(now) = session.gate_time() else { return Vec::new() };
+        let rounds = session.rounds();
+        let there = |start: &Timestamp| rounds.specs.iter().any(|spec| spec.claim.opens == *start);
+        session.rules.schedule.starts_to_plan(now).into_iter().filter(|start| !there(start)).collect()
+    }
+
+    async fn retire_rounds(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        decided: &Decided<CampaignView>,
+    ) -> Result<(), Fault> {
+        let recorded = session.cursor().position.n;
+        let over = |round: &&RoundView| {
+            let kept = if round.places > 0 || round.issued > 0 { USED_ROUND_KEPT } else { UNUSED_ROUND_KEPT };
+            round.phase == Phase::Closed && decided.at >= round.spec.claim.closes.plus(kept)
+        };
+        for round in decided.answers.rounds.iter().filter(over).map(|round| round.spec.id) {
+            let seen = self.admit(session).await?;
+            let retired = self.settle(session, self.stores.gate.retire(&session.id, round, recorded, seen).await)?;
+            if retired.answers == Retirement::Retired {
+                debug!(campaign = %session.id, %round, "the round has left the gate");
+            }
+        }
+        Ok(())
+    }
+}

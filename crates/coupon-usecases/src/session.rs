@@ -1,0 +1,240 @@
+//! One campaign as this instance knows it: what it has seen of the gate, and what it gave away that the ledger does not have yet.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use coupon_domain::answer::{Answer, Issued, Place};
+use coupon_domain::campaign::{CampaignState, Rules};
+use coupon_domain::choice::{self, Choice, Verb};
+use coupon_domain::ids::{CampaignId, RoundId, UserId};
+use coupon_domain::journal::Entry;
+use coupon_domain::model::{CampaignView, Decided};
+use coupon_domain::ports::Standing;
+use coupon_domain::position::Position;
+use coupon_domain::recording::Cursor;
+use coupon_domain::round::RoundSpec;
+use coupon_domain::time::Timestamp;
+use tokio::sync::Notify;
+
+use crate::coalescer::Coalescer;
+
+/// Whether a campaign can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Not asked yet since this instance started.
+    New,
+    /// The gate answers in the epoch that this instance knows.
+    Open,
+    /// The gate, or the epoch, is not what it was.
+    Recovering,
+    /// Two histories: a person has to look.
+    Halted,
+}
+
+/// What the gate last told of the rounds.
+#[derive(Debug, Clone)]
+pub(crate) struct Rounds {
+    pub(crate) state: CampaignState,
+    pub(crate) specs: Vec<Arc<RoundSpec>>,
+}
+
+impl Rounds {
+    pub(crate) fn get(&self, id: RoundId) -> Option<&Arc<RoundSpec>> {
+        self.specs.iter().find(|spec| spec.id == id)
+    }
+
+    pub(crate) fn choose(&self, verb: Verb, at: Timestamp) -> Option<Choice> {
+        choice::choose(self.specs.iter().map(Arc::as_ref), verb, at)
+    }
+
+    pub(crate) fn next_opening(&self, verb: Verb, at: Timestamp) -> Option<Timestamp> {
+        choice::next_opening(self.specs.iter().map(Arc::as_ref), verb, at)
+    }
+}
+
+/// A lane per round.
+pub(crate) type Lanes<T> = Mutex<HashMap<RoundId, Coalescer<UserId, Answer<T>>>>;
+
+/// See the module.
+pub(crate) struct Session {
+    pub(crate) id: CampaignId,
+    pub(crate) rules: Arc<Rules>,
+    /// One opening or recovery at a time in this instance.
+    pub(crate) opening: tokio::sync::Mutex<()>,
+    /// One recorder at a time in this instance.
+    pub(crate) recording: tokio::sync::Mutex<()>,
+    /// Wakes the recorder.
+    pub(crate) decided: Notify,
+    pub(crate) reserve_lanes: Lanes<Place>,
+    pub(crate) claim_lanes: Lanes<Issued>,
+    live: Mutex<Live>,
+}
+
+struct Live {
+    condition: Condition,
+    seen: Position,
+    /// When the ledger last said that this epoch is the campaign's.
+    confirmed: Option<Instant>,
+    cursor: Cursor,
+    /// The epoch that this instance raised last.
+    raised: Option<u64>,
+    /// Whether the recorder has said that it cannot go on.
+    recording_halted: bool,
+    rounds: Arc<Rounds>,
+    /// The gate's time, and when it was told.
+    gate_time: Option<(Timestamp, Instant)>,
+    /// What the gate decided for this instance and the ledger does not have yet, in order. An emptied gate gets it back from here.
+    tail: VecDeque<Entry>,
+}
+
+impl Session {
+    pub(crate) fn new(id: CampaignId, rules: Arc<Rules>, state: CampaignState) -> Self {
+        Self {
+            id,
+            rules,
+            opening: tokio::sync::Mutex::default(),
+            recording: tokio::sync::Mutex::default(),
+            decided: Notify::new(),
+            reserve_lanes: Lanes::default(),
+            claim_lanes: Lanes::default(),
+            live: Mutex::new(Live {
+                condition: Condition::New,
+                seen: Position::default(),
+                confirmed: None,
+                cursor: Cursor::default(),
+                raised: None,
+                recording_halted: false,
+                rounds: Arc::new(Rounds { state, specs: Vec::new() }),
+                gate_time: None,
+                tail: VecDeque::new(),
+            }),
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        // Nothing panics while holding it; if something did, the state is still whole.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn condition(&self) -> Condition {
+        self.live().condition
+    }
+
+    pub(crate) fn set_condition(&self, condition: Condition) {
+        self.live().condition = condition;
+    }
+
+    /// Condition, highest position seen, and when the ledger last confirmed its epoch.
+    pub(crate) fn admission(&self) -> (Condition, Position, Option<Instant>) {
+        let live = self.live();
+        (live.condition, live.seen, live.confirmed)
+    }
+
+    pub(crate) fn seen(&self) -> Position {
+        self.live().seen
+    }
+
+    /// Takes over what the ledger said at `asked`. What was seen of this epoch stays seen.
+    pub(crate) fn adopt(&self, standing: &Standing, asked: Instant) {
+        let mut live = self.live();
+        let n = standing.cursor.position.n.max(live.seen.n);
+        live.seen = Position { epoch: standing.epoch, n };
+        live.confirmed = Some(asked);
+    }
+
+    /// The gate was loaded from the ledger: whatever was seen beyond it is gone or recorded.
+    pub(crate) fn reloaded(&self, position: Position) {
+        self.live().seen = position;
+    }
+
+    pub(crate) fn set_raised(&self, epoch: u64) {
+        self.live().raised = Some(epoch);
+    }
+
+    pub(crate) fn raised(&self) -> Option<u64> {
+        self.live().raised
+    }
+
+    /// Notes that recording cannot go on; answers whether that is news.
+    pub(crate) fn halt_recording(&self) -> bool {
+        !std::mem::replace(&mut self.live().recording_halted, true)
+    }
+
+    pub(crate) fn confirm(&self, asked: Instant) {
+        self.live().confirmed = Some(asked);
+    }
+
+    /// Takes note of what the gate decided.
+    pub(crate) fn observe<T>(&self, decided: &Decided<T>) {
+        let mut live = self.live();
+        live.seen = live.seen.max(decided.position);
+        live.gate_time = Some((decided.at, Instant::now()));
+        if let Some(entry) = &decided.entry {
+            let at = live.tail.partition_point(|earlier| earlier.first < entry.first);
+            live.tail.insert(at, entry.clone());
+            drop(live);
+            self.decided.notify_one();
+        }
+    }
+
+    pub(crate) fn set_rounds(&self, view: &CampaignView) {
+        let known = self.rounds();
+        let specs = view
+            .rounds
+            .iter()
+            .map(|round| known.get(round.spec.id).cloned().unwrap_or_else(|| Arc::new(round.spec.clone())));
+        let rounds = Rounds { state: view.state, specs: specs.collect() };
+        let still_there = |id: &RoundId| rounds.get(*id).is_some();
+        lock(&self.reserve_lanes).retain(|id, _| still_there(id));
+        lock(&self.claim_lanes).retain(|id, _| still_there(id));
+        self.live().rounds = Arc::new(rounds);
+    }
+
+    pub(crate) fn rounds(&self) -> Arc<Rounds> {
+        Arc::clone(&self.live().rounds)
+    }
+
+    /// What the gate's clock says about now: a hint for the choice of the round, never a decision.
+    pub(crate) fn gate_time(&self) -> Option<Timestamp> {
+        self.live().gate_time.map(|(at, told)| at.plus(told.elapsed()))
+    }
+
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.live().cursor
+    }
+
+    /// The ledger has come so far.
+    pub(crate) fn recorded(&self, cursor: Cursor) {
+        let mut live = self.live();
+        if cursor.position.n >= live.cursor.position.n {
+            live.cursor = cursor;
+        }
+        while live.tail.front().is_some_and(|entry| entry.last <= cursor.position.n) {
+            live.tail.pop_front();
+        }
+    }
+
+    /// Entries of the tail that follow decision `n` without a gap.
+    pub(crate) fn tail_after(&self, n: u64) -> Vec<Entry> {
+        let mut next = n + 1;
+        let live = self.live();
+        let follows = |entry: &&Entry| {
+            let fits = entry.first == next;
+            next = entry.last + 1;
+            fits
+        };
+        live.tail.iter().skip_while(|entry| entry.last <= n).take_while(follows).cloned().collect()
+    }
+
+    /// Decisions that this instance knows of and the ledger does not have.
+    pub(crate) fn lag(&self) -> u64 {
+        let live = self.live();
+        live.seen.n.saturating_sub(live.cursor.position.n)
+    }
+}
+
+/// The lanes, whatever happened to a thread that held them.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,4 @@
+DROP TABLE journal_cursors, requests, events, orders, coupons, places, rounds, campaigns, installation;
+DROP SEQUENCE round_numbers;
+DROP DOMAIN opaque_id;
+DROP FUNCTION coupon_now();
