@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use backon::{ConstantBuilder, Retryable as _};
 use coupon_domain::ports::{CampaignRepository as _, Gate, GateError, LedgerError};
 use coupon_embedded::Embedded;
@@ -113,16 +113,12 @@ async fn open_postgres(settings: &Settings, url: &str) -> anyhow::Result<Postgre
     let ledger = PostgresLedger::connect(PostgresConfig { max_connections, ..PostgresConfig::new(url) }).await;
     let ledger = ledger.map_err(away)?;
     ledger.ping().await.map_err(away)?;
-    ledger.preflight().await.map_err(|unfit: Unfit| {
-        anyhow::Error::new(unfit).context(format!("Postgres at {} is refused", without_password(url)))
-    })?;
     if !settings.no_migrate {
         migrate(url).await.context("the schema cannot be brought up to date")?;
     }
-    let pending = ledger.pending_migrations().await?;
-    if !pending.is_empty() {
-        bail!("the schema lacks {}: run `coupon migrate`, or leave out --no-migrate", pending.join(", "));
-    }
+    ledger.preflight().await.map_err(|unfit: Unfit| {
+        anyhow::Error::new(unfit).context(format!("Postgres at {} is refused", without_password(url)))
+    })?;
     Ok(ledger)
 }
 

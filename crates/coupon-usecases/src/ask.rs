@@ -81,16 +81,15 @@ impl Engine {
                 return self.ask_past_rounds::<C>(session, user).await;
             };
             let asked = self.ask_round::<C>(session, choice.round, user).await?;
-            let (Outcome::Refused(refusal @ (Refusal::NotOpenYet | Refusal::Closed)), Some(witness)) =
-                (&asked.outcome, &asked.witness)
-            else {
+            let (Outcome::Replayed(_) | Outcome::Refused(_), Some(witness)) = (&asked.outcome, &asked.witness) else {
                 return Ok(asked);
             };
-            // A closed window makes the choice again, by the gate's time.
+            // The choice was made by a guess of the gate's time; now it is known.
             at = witness.at;
             let again = session.rounds().choose(C::VERB, at).unwrap_or(choice);
             if again.round == choice.round {
-                let before = again.repeat_in.filter(|_| *refusal == Refusal::NotOpenYet);
+                let early = matches!(asked.outcome, Outcome::Refused(Refusal::NotOpenYet));
+                let before = again.repeat_in.filter(|_| early);
                 return Ok(self.repeat_in::<C>(session, before, user).await?.unwrap_or(asked));
             }
             last = Some(asked);

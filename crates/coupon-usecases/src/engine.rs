@@ -84,7 +84,7 @@ pub struct Engine {
     pub(crate) stores: Stores,
     pub(crate) settings: Settings,
     pub(crate) keys: MasterKeys,
-    pub(crate) redeem_lane: Coalescer<Redeem, RedeemOutcome>,
+    pub(crate) redeem_lane: Coalescer<Redeem, Result<RedeemOutcome, Fault>>,
     sessions: Mutex<HashMap<CampaignId, Arc<Session>>>,
     stop: CancellationToken,
 }
@@ -96,7 +96,7 @@ impl Engine {
         let coupons = Arc::clone(&stores.coupons);
         let redeem_lane = Coalescer::start(settings.ledger, move |calls: Vec<Redeem>| {
             let coupons = Arc::clone(&coupons);
-            async move { Ok(coupons.redeem(&calls).await?) }
+            async move { Ok(crate::redeem::redeem_all(coupons.as_ref(), &calls).await) }
         });
         let engine = Arc::new(Self {
             stores,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use coupon_domain::benefit::{Benefit, BenefitKind};
 use coupon_domain::ids::{CampaignId, CouponId, OrderId, UserId};
 use coupon_domain::money::Money;
+use coupon_domain::ports::{CouponRepository, LedgerError};
 use coupon_domain::redemption::{Redeem, RedeemOutcome, RedeemRefusal, Redemption};
 use tracing::error;
 
@@ -74,7 +75,7 @@ impl Engine {
         let redeem = Redeem { coupon, campaign, user, order, amount, discount };
         for _ in 0..LOOKS {
             let outcome =
-                if validate_only { self.as_if(&redeem).await? } else { self.redeem_lane.ask(redeem.clone()).await? };
+                if validate_only { self.as_if(&redeem).await? } else { self.redeem_lane.ask(redeem.clone()).await?? };
             let (redemption, replayed) = match outcome {
                 RedeemOutcome::Redeemed(redemption) => (redemption, false),
                 RedeemOutcome::Replayed(redemption) => (redemption, true),
@@ -120,6 +121,22 @@ impl Engine {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
         Ok(())
+    }
+}
+
+/// One batch; if the ledger stumbles over one of its calls, each is made alone, so that the others have their answers.
+pub(crate) async fn redeem_all(coupons: &dyn CouponRepository, calls: &[Redeem]) -> Vec<Result<RedeemOutcome, Fault>> {
+    match coupons.redeem(calls).await {
+        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Err(LedgerError::Broken(_)) if calls.len() > 1 => {
+            let mut alone = Vec::with_capacity(calls.len());
+            for call in calls.chunks(1) {
+                let outcome = coupons.redeem(call).await.map_err(Fault::from);
+                alone.push(outcome.and_then(|mut one| one.pop().ok_or_else(|| Fault::internal("no answer"))));
+            }
+            alone
+        }
+        Err(error) => vec![Err(Fault::from(error)); calls.len()],
     }
 }
 

@@ -7,7 +7,6 @@ mod outage;
 mod recording;
 mod redeeming;
 mod shop;
-mod tmpbench;
 
 mod postgres_keeps_the_repository_contract {
     coupon_testkit::repository_contract!(crate::on_a_database_of_its_own);

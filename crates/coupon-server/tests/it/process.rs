@@ -12,7 +12,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::shop::{claim_request, eventually, redeem_request, reserve_request};
+use crate::shop::{claim_request, eventually, redeem_request};
 
 pub(crate) struct Process {
     server: ChildServer,
@@ -96,10 +96,6 @@ impl Process {
     /// Claims until there is an answer, as a caller does who was told UNAVAILABLE.
     pub(crate) async fn claim(&self, campaign: &str, user: &str) -> pb::ClaimResponse {
         eventually(|| async { self.try_claim(campaign, user).await.ok() }).await
-    }
-
-    pub(crate) async fn reserve(&self, campaign: &str, user: &str) -> Result<pb::ReserveResponse, Status> {
-        Ok(self.coupons().reserve(reserve_request(campaign, "", user)).await?.into_inner())
     }
 
     pub(crate) async fn redeem(&self, code: &str, user: &str, order: &str) -> Result<pb::RedeemResponse, Status> {

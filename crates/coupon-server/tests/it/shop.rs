@@ -90,8 +90,10 @@ impl Shop {
 
     async fn redis_and_postgres(count: usize) -> Self {
         let postgres = PostgresServer::shared().await.expect("postgres starts");
-        let database =
-            postgres.migrated_database(|url: String| async move { migrate(&url).await }).await.expect("a database");
+        let database = postgres
+            .migrated_database(|url: String| async move { migrate(&url).await.map(drop) })
+            .await
+            .expect("a database");
         let redis = RedisServer::start().await.expect("redis starts");
         let clocks: Vec<Arc<dyn TestClock>> =
             vec![Arc::new(database.clock().await.expect("a clock")), Arc::new(redis.clock())];

@@ -5,12 +5,13 @@
 
 mod sequence;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use coupon_domain::ids::CampaignId;
-use coupon_domain::model::{CampaignHead, Decided};
+use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::model::{CampaignHead, Decided, Retirement};
 use coupon_domain::ports::{Frozen, Gate, GateError, Journal as _};
 use coupon_domain::position::Position;
 use coupon_domain::round::RoundSpec;
@@ -19,7 +20,7 @@ use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 pub use self::sequence::{Call, Seen, Sequence, Step, sequences};
 use super::fold::Fold;
 use super::reference::ReferenceGate;
-use crate::build::{campaign_id, second, user};
+use crate::build::{campaign_id, round_id, second, user};
 use crate::under_test::{GateUnderTest, StandingClock, TestClock as _};
 
 /// A step that two gates answered differently.
@@ -86,6 +87,8 @@ struct Pair<'a> {
     campaign: CampaignId,
     head: &'a CampaignHead,
     rounds: Vec<RoundSpec>,
+    /// Rounds that have left.
+    gone: BTreeSet<RoundId>,
     /// Milliseconds.
     now: i64,
     epoch: u64,
@@ -105,6 +108,7 @@ impl<'a> Pair<'a> {
             campaign: campaign_id(&format!("case-{case}")),
             head: &sequence.head,
             rounds: sequence.rounds_of_case(case),
+            gone: BTreeSet::new(),
             now: 0,
             epoch: 0,
             position: Position::default(),
@@ -153,30 +157,53 @@ impl<'a> Pair<'a> {
 
     async fn ask(&mut self, call: &Call, seen: Seen) -> Result<(), Difference> {
         let seen = seen.position(self.position);
-        let (model, position) = self.answer(&self.model, call, seen).await;
+        if let Call::Open(round) = call {
+            self.number_anew(*round);
+        }
+        let (model, outcome) = self.answer(&self.model, call, seen).await;
         let (gate, _) = self.answer(self.under_test.gate.as_ref(), call, seen).await;
         self.same(call, Verbatim(model), Verbatim(gate))?;
-        self.position = position.unwrap_or(self.position);
+        if let Some((position, retired)) = outcome {
+            self.position = position;
+            self.gone.extend(retired);
+        }
         Ok(())
     }
 
-    /// What a gate says, and where it stands then.
-    async fn answer(&self, gate: &dyn Gate, call: &Call, seen: Position) -> (String, Option<Position>) {
+    /// The number of a round that has left is never given again.
+    fn number_anew(&mut self, round: usize) {
+        let spec = &mut self.rounds[round];
+        if self.gone.contains(&spec.id) {
+            spec.id = round_id(spec.id.number() + 1_000_000);
+        }
+    }
+
+    /// What a gate says; if it answers, also where it stands then, and the round that has left.
+    async fn answer(
+        &self,
+        gate: &dyn Gate,
+        call: &Call,
+        seen: Position,
+    ) -> (String, Option<(Position, Option<RoundId>)>) {
         let campaign = &self.campaign;
         let names = |users: &[u8]| users.iter().map(|i| user(&format!("u{i}"))).collect::<Vec<_>>();
         match call {
             Call::Reserve(round, users) => {
-                told(gate.reserve(campaign, self.rounds[*round].id, &names(users), seen).await)
+                told(gate.reserve(campaign, self.rounds[*round].id, &names(users), seen).await, None)
             }
-            Call::Claim(round, users) => told(gate.claim(campaign, self.rounds[*round].id, &names(users), seen).await),
-            Call::Tick => told(gate.tick(campaign, seen).await),
-            Call::Open(round) => told(gate.open_round(campaign, &self.rounds[*round], seen).await),
+            Call::Claim(round, users) => {
+                told(gate.claim(campaign, self.rounds[*round].id, &names(users), seen).await, None)
+            }
+            Call::Tick => told(gate.tick(campaign, seen).await, None),
+            Call::Open(round) => told(gate.open_round(campaign, &self.rounds[*round], seen).await, None),
             Call::Transition(transition, request) => {
-                told(gate.transition(campaign, transition.0, request.map(uuid::Uuid::from_u128), seen).await)
+                told(gate.transition(campaign, transition.0, request.map(uuid::Uuid::from_u128), seen).await, None)
             }
             Call::Retire(round, behind) => {
-                let recorded = self.position.n.saturating_sub(*behind);
-                told(gate.retire(campaign, self.rounds[*round].id, recorded, seen).await)
+                let id = self.rounds[*round].id;
+                let answer = gate.retire(campaign, id, self.position.n.saturating_sub(*behind), seen).await;
+                let left = answer.as_ref().is_ok_and(|decided| decided.answers == Retirement::Retired);
+                told(answer, left.then_some(id))
             }
         }
     }
@@ -227,6 +254,9 @@ impl Debug for Verbatim {
     }
 }
 
-fn told<T: Debug>(answer: Result<Decided<T>, GateError>) -> (String, Option<Position>) {
-    (format!("{answer:?}"), answer.ok().map(|decided| decided.position))
+fn told<T: Debug>(
+    answer: Result<Decided<T>, GateError>,
+    left: Option<RoundId>,
+) -> (String, Option<(Position, Option<RoundId>)>) {
+    (format!("{answer:?}"), answer.ok().map(|decided| (decided.position, left)))
 }

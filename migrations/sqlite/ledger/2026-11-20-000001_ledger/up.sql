@@ -46,7 +46,8 @@ CREATE TABLE rounds (
     -- For the coupons' reference, which keeps their campaign that of their round.
     UNIQUE (no, campaign_id)
 ) STRICT;
-CREATE UNIQUE INDEX rounds_one_per_start ON rounds (campaign_id, claim_opens_at);
+-- Not unique: once a round has left the gate, the gate may open another with its start, and what it decided must be recorded.
+CREATE INDEX rounds_latest ON rounds (campaign_id, claim_opens_at, no);
 
 CREATE TABLE places (
     round_no INTEGER NOT NULL REFERENCES rounds (no),

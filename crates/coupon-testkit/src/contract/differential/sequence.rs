@@ -124,7 +124,7 @@ const CLAIMS: [(i64, i64); 5] = [(50, 70), (80, 100), (100, 110), (50, 60), (90,
 
 fn supply() -> impl Strategy<Value = Supply> {
     let rounding = select(vec![Rounding::Floor, Rounding::Ceil, Rounding::Nearest]);
-    let ratio = (1u32..=4, 4u32..=5, rounding)
+    let ratio = (2u32..=4, 4u32..=5, rounding)
         .prop_map(|(n, d, rounding)| Supply::RatioOfPlaces(Ratio::new(n, d, rounding).expect("at most one")));
     prop_oneof![2 => (1u32..6).prop_map(Supply::Fixed), 3 => ratio, 1 => Just(Supply::SharedPool)]
 }
@@ -160,13 +160,19 @@ fn a_head() -> impl Strategy<Value = CampaignHead> {
 fn a_call(reserve: u32, claim: u32) -> impl Strategy<Value = Call> {
     let which = || prop_oneof![12 => 0usize..2, 1 => 0usize..5];
     let users = || vec(0u8..10, 0..8);
-    let transition = select(vec![Transition::Activate, Transition::Pause, Transition::Resume, Transition::Resume]);
+    let transition = select(vec![
+        Transition::Activate,
+        Transition::Pause,
+        Transition::Resume,
+        Transition::Resume,
+        Transition::Resume,
+    ]);
     prop_oneof![
         reserve => (which(), users()).prop_map(|(round, users)| Call::Reserve(round, users)),
         claim => (which(), users()).prop_map(|(round, users)| Call::Claim(round, users)),
         2 => Just(Call::Tick),
         1 => (0usize..5).prop_map(Call::Open),
-        2 => (transition, option::of(any::<u128>())).prop_map(|(t, request)| Call::Transition(Operator(t), request)),
+        1 => (transition, option::of(any::<u128>())).prop_map(|(t, request)| Call::Transition(Operator(t), request)),
         1 => (0usize..5, 0u64..3).prop_map(|(round, behind)| Call::Retire(round, behind)),
     ]
 }
@@ -207,7 +213,10 @@ pub fn sequences() -> impl Strategy<Value = Sequence> {
         let mut steps = [0, 1].map(|round| Step::Ask(Call::Open(round), Seen::Now)).to_vec();
         steps.extend(reserving);
         steps.push(Step::GoTo { round: 0, boundary: 2, off: 0 });
+        let later = claiming.len() / 2;
         steps.extend(claiming);
+        let later = steps.len() - later;
+        steps.insert(later, Step::GoTo { round: 1, boundary: 2, off: 0 });
         steps.extend([Step::Wait(pause), Step::Ask(Call::Tick, Seen::Now)]);
         steps.extend(leaving);
         Sequence { head, rounds: vec![a, b, c, d, e], steps }
