@@ -8,7 +8,7 @@ use coupon_domain::ports::{
 };
 use coupon_domain::round::RoundSpec;
 use coupon_domain::time::Timestamp;
-use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Uuid as SqlUuid};
 use diesel::{OptionalExtension as _, QueryableByName};
 use diesel_async::RunQueryDsl as _;
 use uuid::Uuid;
@@ -45,6 +45,12 @@ const RAISE_EPOCH: &str =
 struct IdRow {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct CheckRow {
+    #[diesel(sql_type = Text)]
+    check_value: String,
 }
 
 #[derive(QueryableByName)]
@@ -140,6 +146,22 @@ impl CampaignRepository for PostgresLedger {
             })
         });
         Ok(row.await?.id)
+    }
+
+    async fn master_key(&self, key_id: u8, check: &str) -> Result<String, LedgerError> {
+        let check = check.to_owned();
+        let row = self.run(move |conn| {
+            Box::pin(async move {
+                sql("INSERT INTO master_keys (id, check_value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                    .bind::<SmallInt, _>(i16::from(key_id))
+                    .bind::<Text, _>(check)
+                    .execute(conn)
+                    .await?;
+                let known = sql("SELECT check_value FROM master_keys WHERE id = $1");
+                Ok(known.bind::<SmallInt, _>(i16::from(key_id)).get_result::<CheckRow>(conn).await?)
+            })
+        });
+        Ok(row.await?.check_value)
     }
 
     async fn now(&self) -> Result<Timestamp, LedgerError> {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use coupon_domain::code::MasterKeys;
+use coupon_domain::ports::CampaignRepository;
 use rand::RngCore as _;
 use tracing::info;
 
@@ -23,6 +24,20 @@ pub fn load_or_create(path: &Path) -> anyhow::Result<MasterKeys> {
     let mode = std::fs::metadata(path).with_context(name)?.permissions().mode();
     ensure!(mode & 0o077 == 0, "{} can be read by others (mode {:o}): set it to 600", name(), mode & 0o777);
     MasterKeys::parse(&text).with_context(name)
+}
+
+/// Whether these are the keys of the installation: codes made with others would be worth nothing elsewhere.
+///
+/// # Errors
+/// If another instance named another key by the same id, or the ledger does not answer.
+pub async fn agree(keys: &MasterKeys, ledger: &dyn CampaignRepository) -> anyhow::Result<()> {
+    for (id, check) in keys.checks() {
+        ensure!(
+            ledger.master_key(id, &check).await? == check,
+            "master key {id} is not the one that this installation uses: give all instances the same --keys-file (COUPON_KEYS_FILE)"
+        );
+    }
+    Ok(())
 }
 
 /// Written under another name and linked, so that two instances starting together agree on one file, whole.

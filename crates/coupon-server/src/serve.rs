@@ -45,6 +45,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let clock = Arc::new(ServiceClock::default());
     let opened = stores::open(&settings, &clock).await?;
     let keys = keys::load_or_create(&settings.keys_path())?;
+    keys::agree(&keys, opened.stores.campaigns.as_ref()).await?;
     let description = opened.description.clone();
     let engine = start_engine(&settings, opened, keys);
     let sampled = settings.backend()? == Backend::Embedded && !settings.no_sample_data;

@@ -13,6 +13,12 @@ CREATE TABLE installation (
 );
 COMMENT ON TABLE installation IS 'The id that tells this installation''s stores from others''.';
 
+CREATE TABLE master_keys (
+    id smallint PRIMARY KEY CONSTRAINT master_keys_id CHECK (id BETWEEN 0 AND 15),
+    check_value text NOT NULL
+);
+COMMENT ON TABLE master_keys IS 'Tells instances with other master keys from ours. A check value reveals nothing of its key.';
+
 CREATE TABLE campaigns (
     id opaque_id PRIMARY KEY,
     rules jsonb NOT NULL,

@@ -106,6 +106,12 @@ pub trait CampaignRepository: Send + Sync {
     /// See [`LedgerError`].
     async fn installation(&self) -> Result<Uuid, LedgerError>;
 
+    /// The check value of the master key with this id: the one of whoever named the key first. It tells keys apart and reveals nothing.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn master_key(&self, key_id: u8, check: &str) -> Result<String, LedgerError>;
+
     /// The ledger's clock.
     ///
     /// # Errors

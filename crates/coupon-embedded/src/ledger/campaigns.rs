@@ -14,7 +14,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use uuid::Uuid;
 
-use super::schema::{campaigns, installation, journal_cursors, requests};
+use super::schema::{campaigns, installation, journal_cursors, master_keys, requests};
 use super::{SqliteLedger, Stamp, events, record, rounds, value};
 use crate::failed::Failed;
 use crate::sqlite::to_integer;
@@ -30,6 +30,14 @@ pub(super) fn make_installation(conn: &mut SqliteConnection) -> QueryResult<()> 
     Ok(())
 }
 
+fn remember_key(conn: &mut SqliteConnection, key_id: u8, check: &str) -> Result<String, Failed> {
+    let id = i64::from(key_id);
+    diesel::insert_or_ignore_into(master_keys::table)
+        .values((master_keys::id.eq(id), master_keys::check_value.eq(check)))
+        .execute(conn)?;
+    Ok(master_keys::table.find(id).select(master_keys::check_value).get_result(conn)?)
+}
+
 #[async_trait]
 impl CampaignRepository for SqliteLedger {
     async fn installation(&self) -> Result<Uuid, LedgerError> {
@@ -38,6 +46,11 @@ impl CampaignRepository for SqliteLedger {
             value::expect(id.parse().ok(), "the installation's id")
         });
         Ok(id.await?)
+    }
+
+    async fn master_key(&self, key_id: u8, check: &str) -> Result<String, LedgerError> {
+        let check = check.to_owned();
+        Ok(self.write(move |conn, _| remember_key(conn, key_id, &check)).await?)
     }
 
     async fn now(&self) -> Result<Timestamp, LedgerError> {

@@ -9,6 +9,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    master_keys (id) {
+        id -> BigInt,
+        check_value -> Text,
+    }
+}
+
+diesel::table! {
     campaigns (id) {
         id -> Text,
         rules -> Text,

@@ -151,6 +151,16 @@ async fn another_installations_redis_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_with_other_master_keys_is_refused() {
+    let shared = Shared::start().await;
+    let _service = shared.service().await;
+    let [database, redis] = shared.arguments();
+    let (code, said) = crate::cli::run(&["serve", "--ops-listen=", "--listen=127.0.0.1:0", &database, &redis]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("give all instances the same --keys-file"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_postgres_calls_are_unavailable_and_go_on_once_it_is_back() {
     let postgres = PostgresServer::start(&[]).await.expect("postgres starts");
     let database = postgres.database().await.expect("a database");

@@ -27,6 +27,7 @@ macro_rules! repository_rules {
         $crate::$then! { $($with)* [
             campaigns:
                 an_installation_keeps_its_id,
+                a_master_key_is_told_from_another,
                 a_campaign_is_created_once_a_request,
                 a_campaign_created_twice_at_once_is_there_once,
                 a_request_that_did_something_else_creates_nothing,

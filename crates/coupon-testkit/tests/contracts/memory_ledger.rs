@@ -54,6 +54,7 @@ pub(crate) struct MemoryLedger {
 #[derive(Default)]
 struct Books {
     installation: Option<Uuid>,
+    master_keys: BTreeMap<u8, String>,
     campaigns: BTreeMap<CampaignId, Page>,
     requests: HashMap<Uuid, RequestRecord>,
     last_round: u32,
@@ -153,6 +154,10 @@ fn fork(fold: &Fold, recording: &Recording) -> Option<String> {
 impl CampaignRepository for MemoryLedger {
     async fn installation(&self) -> Result<Uuid, LedgerError> {
         Ok(*self.books().installation.get_or_insert_with(Uuid::new_v4))
+    }
+
+    async fn master_key(&self, key_id: u8, check: &str) -> Result<String, LedgerError> {
+        Ok(self.books().master_keys.entry(key_id).or_insert_with(|| check.to_owned()).clone())
     }
 
     async fn now(&self) -> Result<Timestamp, LedgerError> {

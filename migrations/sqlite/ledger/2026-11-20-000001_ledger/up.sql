@@ -8,6 +8,12 @@ CREATE TABLE installation (
     last_round INTEGER NOT NULL DEFAULT 0 CHECK (last_round BETWEEN 0 AND 268435455)
 ) STRICT;
 
+-- Tells other master keys from ours. A check value reveals nothing of its key.
+CREATE TABLE master_keys (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id BETWEEN 0 AND 15),
+    check_value TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE campaigns (
     id TEXT NOT NULL PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^-A-Za-z0-9._:@]*'),
     rules TEXT NOT NULL CHECK (json_valid(rules)),

@@ -11,6 +11,13 @@ use super::history::{History, events_after};
 use crate::build::{a_campaign, campaign_id, second};
 use crate::under_test::LedgerUnderTest;
 
+/// The first to name a key says what its check value is.
+pub async fn a_master_key_is_told_from_another(ledger: LedgerUnderTest) {
+    for (id, check, known) in [(0, "a1", "a1"), (0, "a1", "a1"), (0, "b2", "a1"), (15, "b2", "b2")] {
+        assert_eq!(ledger.campaigns.master_key(id, check).await.expect("the ledger answers"), known, "{id} {check}");
+    }
+}
+
 /// Whoever asks, at once too.
 pub async fn an_installation_keeps_its_id(ledger: LedgerUnderTest) {
     let mut calls = JoinSet::new();
