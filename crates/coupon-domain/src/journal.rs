@@ -9,7 +9,7 @@
 //! phase r-7 WAITING 300 60     phase, places, supply (`-` while unknown or unbounded)
 //! state PAUSED PAUSE <uuid>    the campaign's new state, the operator's verb, the request id (`-` without one)
 //! round {"id":7,..}            a round was opened
-//! retired r-7 300              the round left the gate; a round without places and coupons says 0 and is forgotten
+//! retired r-7 1                the round left the gate; one without places and coupons says 0 and is forgotten
 //! ```
 
 use std::fmt::Write as _;

@@ -1,6 +1,4 @@
-//! The rules of limited coupons as pure functions, and the ports to the world. No I/O, no clock, no driver.
-//!
-//! Start with [`model`]: it is the specification of what a gate decides.
+#![doc = include_str!("../README.md")]
 
 pub mod answer;
 pub mod benefit;

@@ -1,4 +1,4 @@
-//! Inbound adapter: gRPC services over the use cases. Parses, renders, and holds the one table from faults to statuses; knows no store.
+#![doc = include_str!("../README.md")]
 
 mod middleware;
 mod parse;

@@ -1,4 +1,4 @@
-//! Generated code of `proto/coupon/v1`, and nothing else: messages, clients, servers, and the descriptors for reflection.
+#![doc = include_str!("../README.md")]
 #![allow(clippy::all, unreachable_pub, reason = "generated")]
 
 /// `google.*` messages that the contract uses.

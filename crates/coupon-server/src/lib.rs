@@ -1,4 +1,4 @@
-//! The coupon service: configuration, choice of adapters, wiring, command line.
+#![doc = include_str!("../README.md")]
 
 pub mod banner;
 pub mod cli;

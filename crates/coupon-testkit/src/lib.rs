@@ -1,6 +1,4 @@
-//! For tests: private servers, builders, test clocks, contract suites.
-//!
-//! A contract suite is a macro that is given one async function returning what is under test; it makes one test of each rule.
+#![doc = include_str!("../README.md")]
 
 pub mod build;
 pub mod contract;

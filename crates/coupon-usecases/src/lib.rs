@@ -1,7 +1,4 @@
-//! What the service does: one file a use case, on the ports of coupon-domain.
-//!
-//! [`engine::Engine`] is what they share: sessions with the campaigns' gates, fenced by the ledger. `opener` opens and recovers gates,
-//! `recorder` moves the journal into the ledger, `scheduler` looks after campaigns; `coalescer` makes one batch of many callers.
+#![doc = include_str!("../README.md")]
 
 pub mod ask;
 pub mod campaigns;

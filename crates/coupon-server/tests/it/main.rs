@@ -6,6 +6,7 @@ mod dependencies;
 mod process;
 mod readme;
 mod rush;
+mod sample;
 mod scenarios;
 mod shop;
 mod survival;

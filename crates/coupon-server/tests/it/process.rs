@@ -41,9 +41,15 @@ impl Process {
         eventually(|| async { (self.health("").await == Some(ServingStatus::Serving)).then_some(()) }).await;
     }
 
-    /// SIGKILL, and the same again.
-    pub(crate) async fn kill_and_restart(&mut self) {
-        self.server.kill().expect("killed");
+    /// SIGTERM, and waits for the end.
+    pub(crate) async fn terminate(&mut self) {
+        self.server.signal("TERM").expect("running");
+        eventually(|| async { (!self.server.is_running()).then_some(()) }).await;
+    }
+
+    /// The same again; SIGKILL first if it is still running.
+    pub(crate) async fn start_again(&mut self) {
+        self.server.kill().expect("the watchdog answers");
         self.server.start_again().expect("the binary starts");
         self.is_up().await;
     }

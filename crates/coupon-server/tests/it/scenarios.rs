@@ -25,6 +25,7 @@ on_both! {
     a_coupon_limit_holds_over_rounds
     a_shared_pool_ends_at_its_limit
     redeem_works_right_after_the_claim
+    redeem_works_although_the_recorder_was_idle
     sixty_redeems_at_once_and_no_innocent_caller_fails
     redeem_refuses_in_the_order_of_the_rules
     validate_only_writes_nothing
@@ -344,6 +345,23 @@ async fn redeem_works_right_after_the_claim(on: On) {
     });
     let redemptions = join_all(calls).await;
     assert!(redemptions.iter().all(|r| r.discount == Some(crate::shop::euros(199))), "20 % of 9.99, rounded down");
+}
+
+async fn redeem_works_although_the_recorder_was_idle(on: On) {
+    let shop = Shop::open_with_idle_recorder(on).await;
+    let (c, r) = shop.create(open_campaign("idle", 10)).await;
+    shop.set("23:00:00").await;
+    let coupon = shop.claim(&c, &r, "ada").await.granted();
+    assert!(shop.ledger_coupons(&c, &["ada".to_owned()]).await.is_empty(), "nothing was recorded yet");
+    shop.redeem(&coupon.code, "ada", "order-1", 100).await.granted();
+
+    let another = shop.claim(&c, &r, "bob").await.granted();
+    let key = pb::get_coupon_request::Key::Code(another.code.clone());
+    let request = pb::GetCouponRequest { user_id: "bob".to_owned(), key: Some(key) };
+    let found = shop.instances[0].coupons.clone().get_coupon(request).await.expect("found").into_inner().coupon;
+    let found = found.expect("a coupon");
+    assert_eq!((found.id, found.code, found.state), (another.id, another.code, another.state));
+    assert!(found.benefit.is_some());
 }
 
 async fn sixty_redeems_at_once_and_no_innocent_caller_fails(on: On) {

@@ -61,18 +61,27 @@ impl Shop {
         Self::with_instances(on, 1).await
     }
 
+    /// One instance whose recorder does nothing by itself.
+    pub(crate) async fn open_with_idle_recorder(on: On) -> Self {
+        let settings = Settings { recorder_pause: Duration::from_secs(3600), ..settings() };
+        Self::start(on, 1, settings).await
+    }
+
     /// Several instances on the same stores.
     pub(crate) async fn with_instances(on: On, count: usize) -> Self {
-        let mut shop = match on {
-            On::Embedded => Self::embedded().await,
-            On::RedisAndPostgres => Self::redis_and_postgres(count).await,
+        Self::start(on, count, settings()).await
+    }
+
+    async fn start(on: On, count: usize, settings: Settings) -> Self {
+        let shop = match on {
+            On::Embedded => Self::embedded(settings).await,
+            On::RedisAndPostgres => Self::redis_and_postgres(count, settings).await,
         };
         assert_eq!(shop.instances.len(), count, "the embedded stores serve one instance");
-        shop.instances.shrink_to_fit();
         shop
     }
 
-    async fn embedded() -> Self {
+    async fn embedded(settings: Settings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(StandingClock::default());
         clock.set(at("20:00:00")).await;
@@ -84,11 +93,11 @@ impl Shop {
             records: ledger.clone(),
             coupons: ledger,
         };
-        let instance = Instance::start(stores, None).await;
+        let instance = Instance::start(stores, Settings { fence: None, ..settings }).await;
         Self { clocks: vec![clock], instances: vec![instance], _keep: Box::new(folder) }
     }
 
-    async fn redis_and_postgres(count: usize) -> Self {
+    async fn redis_and_postgres(count: usize, settings: Settings) -> Self {
         let postgres = PostgresServer::shared().await.expect("postgres starts");
         let database = postgres
             .migrated_database(|url: String| async move { migrate(&url).await.map(drop) })
@@ -103,12 +112,12 @@ impl Shop {
         let mut instances = Vec::new();
         for _ in 0..count {
             let stores = shared_stores(database.url(), &redis.url()).await;
-            instances.push(Instance::start(stores, Some(Fence::default())).await);
+            instances.push(Instance::start(stores, settings.clone()).await);
         }
         Self { clocks, instances, _keep: Box::new((database, redis)) }
     }
 
-    /// Starts one instance again, as after a deployment.
+    /// From now on it is this time, at gate and ledger.
     pub(crate) async fn set(&self, time: &str) {
         self.set_to(at(time)).await;
     }
@@ -203,6 +212,11 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() 
     tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it happens within twenty seconds")
 }
 
+/// The service's own, with a scheduler that keeps up with a clock that jumps.
+fn settings() -> Settings {
+    Settings { fence: Some(Fence::default()), tick: Duration::from_millis(200), ..Settings::default() }
+}
+
 /// Gate and ledger under the test's clocks.
 async fn shared_stores(database_url: &str, redis_url: &str) -> Stores {
     let ledger = Arc::new(PostgresLedger::connect(PostgresConfig::new(database_url)).await.expect("postgres answers"));
@@ -214,9 +228,8 @@ async fn shared_stores(database_url: &str, redis_url: &str) -> Stores {
 }
 
 impl Instance {
-    async fn start(stores: Stores, fence: Option<Fence>) -> Self {
+    async fn start(stores: Stores, settings: Settings) -> Self {
         let keys = MasterKeys::parse(&MasterKeys::format_line(1, &[42; 32])).expect("a key");
-        let settings = Settings { fence, tick: Duration::from_millis(200), ..Settings::default() };
         let engine = Engine::start(stores, keys, settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");

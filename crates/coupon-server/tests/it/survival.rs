@@ -61,7 +61,7 @@ async fn killing_the_embedded_service_between_claims_loses_no_yes() {
     let (mut answered, users) = (HashMap::new(), users(40));
     for ten in users.chunks(10) {
         claim_all(&service, &campaign, ten, &mut answered).await;
-        service.kill_and_restart().await;
+        service.start_again().await;
     }
     assert_eq!(answered.len(), 25);
     assert_kept(&service, &campaign, &answered).await;
@@ -75,7 +75,7 @@ async fn killing_the_service_between_claims_loses_no_yes() {
     let (mut answered, users) = (HashMap::new(), users(40));
     for ten in users.chunks(10) {
         claim_all(&service, &campaign, ten, &mut answered).await;
-        service.kill_and_restart().await;
+        service.start_again().await;
     }
     assert_eq!(answered.len(), 25);
     assert_kept(&service, &campaign, &answered).await;
@@ -140,6 +140,40 @@ async fn an_emptied_redis_folder_and_two_instances_end_with_exactly_the_supply()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_costs_the_deadline_and_no_yes() {
+    let mut shared = Shared::start().await;
+    let service = shared.service().await;
+    let campaign = service.open_rush(5).await;
+    let first = service.claim(&campaign, "ada").await;
+    shared.redis.pause().expect("stopped");
+    let mut request = tonic::Request::new(crate::shop::claim_request(&campaign, "", "bob"));
+    request.set_timeout(std::time::Duration::from_millis(300));
+    let late = service.coupons().claim(request).await.expect_err("no answer in time");
+    assert_eq!(late.code(), Code::DeadlineExceeded);
+    shared.redis.resume().expect("going on");
+    let mut answered = HashMap::new();
+    claim_all(&service, &campaign, &users(4), &mut answered).await;
+    let bobs = service.claim(&campaign, "bob").await;
+    assert!(
+        bobs.replayed || coupon(&bobs).is_none(),
+        "the call that was given up was carried out, or not at all: {bobs:?}"
+    );
+    assert_eq!(coupon(&service.claim(&campaign, "ada").await), coupon(&first));
+    assert_eq!(answered.len() + 1 + usize::from(coupon(&bobs).is_some()), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_the_service_in_order() {
+    let mut service = Process::start(&["--no-sample-data"]).await;
+    let campaign = service.open_rush(5).await;
+    let first = service.claim(&campaign, "ada").await;
+    service.terminate().await;
+    assert!(service.log().contains("stopped"), "{}", service.log());
+    service.start_again().await;
+    assert_eq!(coupon(&service.claim(&campaign, "ada").await), coupon(&first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_installations_redis_is_refused() {
     let ours = Shared::start().await;
     let _service = ours.service().await;
@@ -177,6 +211,11 @@ async fn without_postgres_calls_are_unavailable_and_go_on_once_it_is_back() {
     let away = service.redeem(&code, "ada", "order-1").await.expect_err("no ledger");
     assert_eq!(away.code(), Code::Unavailable);
     assert_eq!(service.health("").await, Some(ServingStatus::Serving), "the process is well");
+    for guess in ["7K3MZ-9QXT2-7K3MZ-9QXT2", &code.replace(|c: char| c.is_ascii_digit(), "9")] {
+        let refused = service.redeem(guess, "ada", "order-1").await.expect("a guess touches no store");
+        let Some(pb::redeem_response::Outcome::Refusal(refusal)) = refused.outcome else { panic!("{refused:?}") };
+        assert_eq!(refusal.reason(), pb::RefusalReason::UnknownCoupon);
+    }
 
     postgres.restart().await.expect("postgres starts");
     let redeemed = eventually(|| async { service.redeem(&code, "ada", "order-1").await.ok() }).await;
