@@ -27,17 +27,30 @@ pub(crate) async fn open(engine: Arc<Engine>, session: Arc<Session>) -> Result<(
     if session.condition() == Condition::Open {
         return Ok(());
     }
-    let asked = Instant::now();
-    let standing = standing(&engine, &session).await?;
-    if standing.open && adopted(&engine, &session, &standing, asked).await? {
-        return Ok(());
+    let mut waited = false;
+    loop {
+        let asked = Instant::now();
+        let standing = standing(&engine, &session).await?;
+        let anothers = !standing.open && standing.epoch > 0 && session.raised() != Some(standing.epoch);
+        if anothers && !waited {
+            wait_for_other(&engine, &session, standing.epoch).await?;
+            waited = true;
+            continue;
+        }
+        if standing.open && adopted(&engine, &session, &standing, asked).await? {
+            return Ok(());
+        }
+        match recover(&engine, &session, standing.epoch).await? {
+            Recovery::Done => return Ok(()),
+            Recovery::Anothers => waited = false,
+        }
     }
-    let others = !standing.open && session.raised() != Some(standing.epoch);
-    let standing = if others { wait_for_other(&engine, &session, standing).await? } else { standing };
-    if standing.open && adopted(&engine, &session, &standing, Instant::now()).await? {
-        return Ok(());
-    }
-    recover(&engine, &session, standing.epoch).await
+}
+
+enum Recovery {
+    Done,
+    /// Another instance was faster; now it is its turn.
+    Anothers,
 }
 
 /// Tries until the campaign is open, or a person has to look.
@@ -78,18 +91,21 @@ async fn adopted(engine: &Engine, session: &Session, standing: &Standing, asked:
 }
 
 /// Somebody else may be at it: gives them the time that it takes, and this instance's part of the journal.
-async fn wait_for_other(engine: &Engine, session: &Session, mut standing: Standing) -> Result<Standing, Fault> {
-    let Some(fence) = engine.settings.fence.filter(|_| standing.epoch > 0) else { return Ok(standing) };
-    let (mut since, mut epoch) = (Instant::now(), standing.epoch);
-    while !standing.open && since.elapsed() < fence.wait + PATIENCE {
+async fn wait_for_other(engine: &Engine, session: &Session, mut epoch: u64) -> Result<(), Fault> {
+    let Some(fence) = engine.settings.fence else { return Ok(()) };
+    let mut since = Instant::now();
+    while since.elapsed() < fence.wait + PATIENCE {
         give_tail(engine, session).await?;
         tokio::time::sleep(LOOK_AGAIN).await;
-        standing = self::standing(engine, session).await?;
+        let standing = standing(engine, session).await?;
+        if standing.open {
+            break;
+        }
         if standing.epoch != epoch {
             (since, epoch) = (Instant::now(), standing.epoch);
         }
     }
-    Ok(standing)
+    Ok(())
 }
 
 /// Records what this instance was told by a gate that may have lost it. Others do the same, in any order that fits.
@@ -97,12 +113,12 @@ async fn give_tail(engine: &Engine, session: &Session) -> Result<(), Fault> {
     if session.lag() == 0 { Ok(()) } else { engine.drain(session).await.map(drop) }
 }
 
-async fn recover(engine: &Engine, session: &Session, from: u64) -> Result<(), Fault> {
+async fn recover(engine: &Engine, session: &Session, from: u64) -> Result<Recovery, Fault> {
     let started = Instant::now();
     // A store that is away is no reason to raise epochs.
     engine.stores.gate.check().await?;
     let raised = engine.stores.campaigns.raise_epoch(&session.id, from).await?;
-    let epoch = raised.ok_or_else(|| Fault::from(GateError::Recovering))?;
+    let Some(epoch) = raised else { return Ok(Recovery::Anothers) };
     session.set_raised(epoch);
     // No instance can hold an older epoch of a campaign that was never opened.
     if let Some(fence) = engine.settings.fence.filter(|_| from > 0) {
@@ -126,19 +142,19 @@ async fn recover(engine: &Engine, session: &Session, from: u64) -> Result<(), Fa
         }
     }
     if !engine.stores.campaigns.mark_open(&session.id, epoch).await? {
-        return Err(GateError::Recovering.into());
+        return Ok(Recovery::Anothers);
     }
     let asked = Instant::now();
     session.reloaded(Position { epoch, n: cursor.position.n });
     let standing = standing(engine, session).await?;
     if !adopted(engine, session, &standing, asked).await? {
-        return Err(GateError::Recovering.into());
+        return Ok(Recovery::Anothers);
     }
     metrics::counter!("coupon_recoveries_total").increment(1);
     if from > 0 {
         info!(campaign = %session.id, epoch, took = ?started.elapsed(), "recovered");
     }
-    Ok(())
+    Ok(Recovery::Done)
 }
 
 /// A decision that was answered here and is in no store any more is not forgotten in silence: the campaign stays closed.

@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 
 use crate::engine::Engine;
 use crate::error::Fault;
-use crate::session::{Condition, Session};
+use crate::session::{Compared, Condition, Session};
 
 /// Runs as long as the engine does.
 pub(crate) async fn run(engine: Arc<Engine>) {
@@ -47,10 +47,10 @@ impl Engine {
         if let Some(session) = self.known_session(&standing.campaign)
             && session.condition() == Condition::Open
         {
-            if standing.open && standing.epoch == session.seen().epoch {
-                session.confirm(asked);
-            } else {
-                self.recover(&session);
+            match session.compare(standing, asked) {
+                Compared::Confirmed => session.confirm(asked),
+                Compared::Outdated => self.recover(&session),
+                Compared::Older => {}
             }
         }
         let session = self.session(&standing.campaign).await?;

@@ -32,6 +32,17 @@ pub(crate) enum Condition {
     Halted,
 }
 
+/// See [`Session::compare`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// It is the campaign's epoch still.
+    Confirmed,
+    /// The campaign has another epoch, or is being recovered.
+    Outdated,
+    /// The session has learned more since it was asked for.
+    Older,
+}
+
 /// What the gate last told of the rounds.
 #[derive(Debug, Clone)]
 pub(crate) struct Rounds {
@@ -141,6 +152,19 @@ impl Session {
         let n = standing.cursor.position.n.max(live.seen.n);
         live.seen = Position { epoch: standing.epoch, n };
         live.confirmed = Some(asked);
+    }
+
+    /// What a standing that the ledger gave at `asked` says about what this session knows.
+    pub(crate) fn compare(&self, standing: &Standing, asked: Instant) -> Compared {
+        let live = self.live();
+        let known = live.seen.epoch;
+        if standing.epoch < known || live.confirmed.is_some_and(|confirmed| confirmed >= asked) {
+            Compared::Older
+        } else if standing.open && standing.epoch == known {
+            Compared::Confirmed
+        } else {
+            Compared::Outdated
+        }
     }
 
     /// The gate was loaded from the ledger: whatever was seen beyond it is gone or recorded.
