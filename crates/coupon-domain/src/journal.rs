@@ -10,6 +10,7 @@
 //! state PAUSED PAUSE <uuid>    the campaign's new state, the operator's verb, the request id (`-` without one)
 //! round {"id":7,..}            a round was opened
 //! retired r-7 1                the round left the gate; one without places and coupons says 0 and is forgotten
+//! lost 5                       decisions that were answered and are in no store any more; only a recovery writes it
 //! ```
 
 use std::fmt::Write as _;
@@ -64,7 +65,7 @@ impl Entry {
             .lines()
             .map(|line| Row::parse(line).ok_or_else(|| unreadable(line)))
             .collect::<Result<Vec<_>, _>>()?;
-        let decisions: u64 = rows.iter().map(Row::decisions).sum();
+        let decisions = rows.iter().map(Row::decisions).fold(0, u64::saturating_add);
         if decisions == 0 || self.first.checked_add(decisions - 1) != Some(self.last) {
             return Err(unreadable(""));
         }
@@ -132,6 +133,11 @@ pub enum Row {
         /// Whether it had a place or a coupon; one without is forgotten.
         used: bool,
     },
+    /// Decisions that are in no store any more.
+    Lost {
+        /// How many, beside those that were burnt.
+        count: u64,
+    },
 }
 
 impl Row {
@@ -140,6 +146,7 @@ impl Row {
     pub fn decisions(&self) -> u64 {
         match self {
             Self::Places { users, .. } | Self::Coupons { users, .. } => users.len() as u64,
+            Self::Lost { count } => *count,
             Self::Phase { .. } | Self::State { .. } | Self::Round(_) | Self::Retired { .. } => 1,
         }
     }
@@ -155,6 +162,7 @@ impl Row {
             }
             Self::State { state, verb, request } => format!("state {state} {verb} {}", or_dash(*request)),
             Self::Round(spec) => format!("round {}", spec.to_json()),
+            Self::Lost { count } => format!("lost {count}"),
             Self::Retired { round, used } => format!("retired {round} {}", u8::from(*used)),
         }
     }
@@ -185,6 +193,7 @@ impl Row {
                 verb: words.next()?.to_owned(),
                 request: none_if_dash(words.next()?)?,
             },
+            "lost" => Self::Lost { count: words.next()?.parse().ok()? },
             "retired" => Self::Retired { round: RoundId::parse(words.next()?).ok()?, used: words.next()? == "1" },
             _ => return None,
         };

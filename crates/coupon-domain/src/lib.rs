@@ -8,6 +8,7 @@ pub mod code;
 mod encoding;
 pub mod ids;
 pub mod journal;
+pub mod loss;
 pub mod model;
 pub mod money;
 pub mod ports;

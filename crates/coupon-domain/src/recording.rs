@@ -135,6 +135,9 @@ pub struct Recording {
     pub from: Cursor,
     /// Where it is afterwards.
     pub to: Cursor,
+    /// The epoch of the first entry. A ledger refuses what is older than the epoch in which the campaign is open: it was all drained
+    /// before, so it must be of another history.
+    pub epoch: u64,
     /// Rounds opened; written first.
     pub rounds: Vec<RoundRow>,
     /// Places taken.
@@ -155,7 +158,8 @@ impl Recording {
     /// # Errors
     /// If an entry does not follow, does not fit, or cannot be read.
     pub fn of(from: Cursor, entries: &[Entry], known: &HashMap<RoundId, RoundSpec>) -> Result<Self, NotRecordable> {
-        let mut recording = Self { from, to: from, ..Self::default() };
+        let epoch = entries.first().map_or(from.position.epoch, |entry| entry.epoch);
+        let mut recording = Self { from, to: from, epoch, ..Self::default() };
         for entry in entries {
             recording.add(entry, known)?;
         }
@@ -220,6 +224,7 @@ impl Recording {
             Row::State { state, verb, request } => self.states.push(StateRow { state, verb, request, at, n }),
             Row::Round(spec) => self.rounds.push(RoundRow { spec, at, n }),
             Row::Retired { round, used } => self.retired.push(RetiredRow { round, used }),
+            Row::Lost { .. } => {}
         }
         Ok(())
     }

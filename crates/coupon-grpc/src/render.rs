@@ -151,8 +151,10 @@ pub(crate) fn redeemed(answer: Redeemed) -> pb::RedeemResponse {
             };
             pb::RedeemResponse { outcome: Some(Pb::Redemption(redemption)), replayed }
         }
-        Redeemed::No(refusal) => {
-            pb::RedeemResponse { outcome: Some(Pb::Refusal(redeem_refusal(refusal))), replayed: false }
+        Redeemed::No(refusal, round) => {
+            let round_id = round.map_or_else(String::new, |round| round.to_string());
+            let refusal = pb::Refusal { round_id, ..redeem_refusal(refusal) };
+            pb::RedeemResponse { outcome: Some(Pb::Refusal(refusal)), replayed: false }
         }
     }
 }
@@ -225,13 +227,13 @@ fn coupon_state(state: CouponState) -> pb::CouponState {
     }
 }
 
-pub(crate) fn coupon_page(page: CouponPage, limit: u32) -> pb::ListCouponsResponse {
+pub(crate) fn coupon_page(page: CouponPage, benefits: &[Benefit], limit: u32) -> pb::ListCouponsResponse {
     let CouponPage { coupons, totals, at } = page;
     let full = coupons.len() >= limit as usize;
     let next_page_token = coupons.last().filter(|_| full).map(|last| last.id.to_string()).unwrap_or_default();
-    let coupons = coupons.into_iter().map(|record| {
+    let coupons = coupons.into_iter().zip(benefits).map(|(record, benefit)| {
         let state = record.state_at(at);
-        recorded_coupon(record, state)
+        pb::Coupon { benefit: Some(self::benefit(benefit)), ..recorded_coupon(record, state) }
     });
     pb::ListCouponsResponse { coupons: coupons.collect(), next_page_token, counts: Some(counts(totals)) }
 }

@@ -8,9 +8,9 @@ use coupon_proto::v1::campaign_service_server::{self, CampaignServiceServer};
 use coupon_proto::v1::coupon_service_server::{self, CouponServiceServer};
 use coupon_usecases::engine::Engine;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 
@@ -49,11 +49,11 @@ pub async fn serve(
         stop.await;
         watch.abort();
         // Callers who watch leave first; the listener closes after this.
+        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         set_health(&health, false, false).await;
     };
     Server::builder()
         .accept_http1(true)
-        .tcp_nodelay(true)
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .http2_max_header_list_size(MAX_HEADERS)
         .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
@@ -62,7 +62,7 @@ pub async fn serve(
         .layer(GrpcWebLayer::new())
         .layer(CallLayer)
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), announce_stop)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), announce_stop)
         .await?;
     Ok(())
 }

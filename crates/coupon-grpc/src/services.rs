@@ -51,8 +51,8 @@ impl CouponService for Services {
         request: Request<pb::ListCouponsRequest>,
     ) -> Result<Response<pb::ListCouponsResponse>, Status> {
         let filter = parse::list_coupons(request.get_ref()).map_err(status::of)?;
-        let page = self.engine.coupons(&filter).await.map_err(status::of)?;
-        Ok(Response::new(render::coupon_page(page, filter.limit)))
+        let (page, benefits) = self.engine.coupons(&filter).await.map_err(status::of)?;
+        Ok(Response::new(render::coupon_page(page, &benefits, filter.limit)))
     }
 }
 

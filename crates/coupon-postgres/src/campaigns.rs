@@ -33,7 +33,8 @@ const LATEST_ROUNDS: &str =
     "SELECT spec FROM rounds WHERE campaign_id = $1 ORDER BY claim_opens_at DESC, no DESC LIMIT $2";
 
 const STANDINGS: &str = "SELECT campaigns.id, campaigns.epoch AS raised_to, campaigns.open,
-        journal_cursors.epoch, journal_cursors.n, journal_cursors.chain, journal_cursors.last_at
+        journal_cursors.epoch, journal_cursors.n, journal_cursors.chain, journal_cursors.last_at,
+        journal_cursors.acknowledged
     FROM campaigns JOIN journal_cursors ON journal_cursors.campaign_id = campaigns.id
     WHERE CASE WHEN $1 IS NULL THEN campaigns.state <> 'ENDED' ELSE campaigns.id = $1 END
     ORDER BY campaigns.id";
@@ -89,6 +90,8 @@ struct StandingRow {
     open: bool,
     #[diesel(embed)]
     cursor: CursorRow,
+    #[diesel(sql_type = BigInt)]
+    acknowledged: i64,
 }
 
 impl StandingRow {
@@ -98,6 +101,7 @@ impl StandingRow {
             epoch: unsigned(self.raised_to, "campaigns.epoch")?,
             open: self.open,
             cursor: self.cursor.read()?,
+            acknowledged: unsigned(self.acknowledged, "journal_cursors.acknowledged")?,
         })
     }
 }
@@ -255,6 +259,19 @@ impl CampaignRepository for PostgresLedger {
 
     async fn standing(&self, campaign: &CampaignId) -> Result<Option<Standing>, LedgerError> {
         Ok(self.standings_of(Some(campaign.clone())).await?.pop())
+    }
+
+    async fn acknowledge(&self, campaign: &CampaignId, n: u64) -> Result<(), LedgerError> {
+        let campaign = campaign.clone();
+        let updated = self.run(move |conn| {
+            Box::pin(async move {
+                let update =
+                    sql("UPDATE journal_cursors SET acknowledged = $2 WHERE campaign_id = $1 AND acknowledged < $2");
+                Ok(update.bind::<Text, _>(campaign.as_str()).bind::<BigInt, _>(big(n)).execute(conn).await?)
+            })
+        });
+        updated.await?;
+        Ok(())
     }
 
     async fn raise_epoch(&self, campaign: &CampaignId, from: u64) -> Result<Option<u64>, LedgerError> {

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::ports::{Event, EventKind, LedgerError, RecordError};
 use coupon_domain::recording::{CouponRow, Cursor, PhaseRow, PlaceRow, Recording, RoundRow};
-use diesel::OptionalExtension as _;
 use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::{OptionalExtension as _, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
 use crate::connection::{End, PostgresLedger};
@@ -19,6 +19,9 @@ use crate::statement::sql;
 /// Whoever comes second does not wait: `SKIP LOCKED` says so without an error, whose code the driver would not tell.
 const LOCK_CURSOR: &str =
     "SELECT epoch, n, chain, last_at FROM journal_cursors WHERE campaign_id = $1 FOR UPDATE SKIP LOCKED";
+
+/// Locked, so that a recovery which ends meanwhile waits for this and then finds its gate behind the ledger.
+const OPENED_EPOCH: &str = "SELECT epoch FROM campaigns WHERE id = $1 AND open FOR SHARE";
 
 const MOVE_CURSOR: &str =
     "UPDATE journal_cursors SET epoch = $2, n = $3, chain = $4, last_at = $5 WHERE campaign_id = $1";
@@ -39,6 +42,13 @@ const FORGET: &str = "DELETE FROM rounds WHERE no = ANY ($1)";
 enum Turned {
     Busy,
     Moved(Cursor),
+    Outdated(i64),
+}
+
+#[derive(QueryableByName)]
+struct OpenedRow {
+    #[diesel(sql_type = BigInt)]
+    epoch: i64,
 }
 
 impl PostgresLedger {
@@ -50,7 +60,7 @@ impl PostgresLedger {
         let (campaign, recording) = (campaign.clone(), recording.clone());
         let written = self.transaction(move |conn| {
             Box::pin(async move {
-                if let Some(turned) = turned_away(conn, &campaign, &recording.from).await? {
+                if let Some(turned) = turned_away(conn, &campaign, &recording).await? {
                     return Ok(End::Rollback(Err(turned)));
                 }
                 write(conn, &campaign, &recording).await?;
@@ -61,6 +71,9 @@ impl PostgresLedger {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Turned::Busy)) => Err(RecordError::Busy),
             Ok(Err(Turned::Moved(cursor))) => Err(RecordError::Moved(cursor)),
+            Ok(Err(Turned::Outdated(epoch))) => {
+                Err(RecordError::Fork(format!("the campaign was opened in epoch {epoch}")))
+            }
             Err(failure) => match failure.unique_key() {
                 Some(key) => Err(RecordError::Fork(key)),
                 None => Err(LedgerError::from(failure).into()),
@@ -72,7 +85,7 @@ impl PostgresLedger {
 async fn turned_away(
     conn: &mut AsyncPgConnection,
     campaign: &CampaignId,
-    from: &Cursor,
+    recording: &Recording,
 ) -> Result<Option<Turned>, Failure> {
     let locked = sql(LOCK_CURSOR).bind::<Text, _>(campaign.as_str()).get_result::<CursorRow>(conn).await.optional()?;
     let Some(row) = locked else {
@@ -81,7 +94,12 @@ async fn turned_away(
         return Ok(Some(Turned::Busy));
     };
     let cursor = row.read()?;
-    Ok((cursor != *from).then_some(Turned::Moved(cursor)))
+    if cursor != recording.from {
+        return Ok(Some(Turned::Moved(cursor)));
+    }
+    let opened = sql(OPENED_EPOCH).bind::<Text, _>(campaign.as_str()).get_result::<OpenedRow>(conn).await.optional()?;
+    let outdated = opened.map(|row| row.epoch).filter(|epoch| big(recording.epoch) < *epoch);
+    Ok(outdated.map(Turned::Outdated))
 }
 
 async fn write(conn: &mut AsyncPgConnection, campaign: &CampaignId, recording: &Recording) -> Result<(), Failure> {

@@ -51,7 +51,9 @@ pub struct RedisConfig {
 
 impl RedisConfig {
     /// A call that takes longer is given up, and the caller asks again.
-    pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
+    ///
+    /// Together with the two seconds for which an instance trusts an epoch it stays below the four that a recovery waits.
+    pub const COMMAND_TIMEOUT: Duration = Duration::from_millis(1500);
 
     /// The usual way to use a Redis: strict, loading the functions where they are missing.
     #[must_use]

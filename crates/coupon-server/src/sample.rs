@@ -147,7 +147,7 @@ impl History<'_> {
         };
         match self.engine.redeem(call).await? {
             Redeemed::Yes { .. } => Ok(()),
-            Redeemed::No(refusal) => bail!("{user} redeems for {order}: {refusal:?}"),
+            Redeemed::No(refusal, _) => bail!("{user} redeems for {order}: {refusal:?}"),
         }
     }
 }

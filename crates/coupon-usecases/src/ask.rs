@@ -80,7 +80,14 @@ impl Engine {
             let Some(choice) = session.rounds().choose(C::VERB, at) else {
                 return self.ask_past_rounds::<C>(session, user).await;
             };
-            let asked = self.ask_round::<C>(session, choice.round, user).await?;
+            let asked = match self.ask_round::<C>(session, choice.round, user).await {
+                // Unused, it was forgotten a moment ago.
+                Err(Fault::UnknownRound(_)) => {
+                    self.tick(session).await?;
+                    continue;
+                }
+                asked => asked?,
+            };
             let (Outcome::Replayed(_) | Outcome::Refused(_), Some(witness)) = (&asked.outcome, &asked.witness) else {
                 return Ok(asked);
             };
@@ -185,6 +192,11 @@ impl Engine {
         session: &Arc<Session>,
         user: &UserId,
     ) -> Result<Asked<C::Yes>, Fault> {
+        // Another instance may have opened one a moment ago.
+        let decided = self.tick(session).await?;
+        if let Some(choice) = session.rounds().choose(C::VERB, decided.at) {
+            return self.ask_round::<C>(session, choice.round, user).await;
+        }
         if let Some(latest) = self.stores.campaigns.latest_rounds(&session.id, 1).await?.first() {
             return self.ask_ledger::<C>(session, latest.id, user).await;
         }

@@ -8,12 +8,16 @@ use coupon_domain::choice::Verb;
 use coupon_domain::ids::CampaignId;
 use coupon_domain::model::Transitioned;
 use coupon_domain::ports::{CreateOutcome, NewCampaign};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::rounds::RoundReport;
 use crate::session::Session;
+
+/// What a request that created a campaign did, in the ledger's words.
+const CREATE: &str = "CREATE";
 
 /// A campaign to be created.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +51,9 @@ impl Engine {
     /// # Errors
     /// [`Fault::Invalid`] with every wrong field, [`Fault::TitleTaken`], [`Fault::RequestUsed`].
     pub async fn create_campaign(self: &Arc<Self>, call: CreateCall) -> Result<Created, Fault> {
+        if let Some(created) = self.created_before(call.request).await? {
+            return Ok(created);
+        }
         let now = self.stores.campaigns.now().await?;
         let state = if call.activate { CampaignState::Active } else { CampaignState::Draft };
         let rules = match (call.draft.check(now), call.violations) {
@@ -65,12 +72,28 @@ impl Engine {
         detached(async move { engine.create_and_open(new).await }).await
     }
 
+    /// What this request created before: sound then, though its start may be in the past by now.
+    async fn created_before(self: &Arc<Self>, request: Option<Uuid>) -> Result<Option<Created>, Fault> {
+        let Some(request) = request else { return Ok(None) };
+        match self.stores.campaigns.request(request).await? {
+            Some(done) if done.verb == CREATE => {
+                let (engine, campaign) = (Arc::clone(self), self.campaign(&done.campaign).await?);
+                Ok(Some(detached(async move { engine.open_created(campaign).await }).await?))
+            }
+            Some(_) => Err(Fault::RequestUsed),
+            None => Ok(None),
+        }
+    }
+
     async fn create_and_open(self: Arc<Self>, new: NewCampaign) -> Result<Created, Fault> {
-        let campaign = match self.stores.campaigns.create(&new).await? {
-            CreateOutcome::Created(campaign) | CreateOutcome::Repeated(campaign) => campaign,
-            CreateOutcome::RequestUsed => return Err(Fault::RequestUsed),
-            CreateOutcome::TitleTaken(by) => return Err(Fault::TitleTaken(by)),
-        };
+        match self.stores.campaigns.create(&new).await? {
+            CreateOutcome::Created(campaign) | CreateOutcome::Repeated(campaign) => self.open_created(campaign).await,
+            CreateOutcome::RequestUsed => Err(Fault::RequestUsed),
+            CreateOutcome::TitleTaken(by) => Err(Fault::TitleTaken(by)),
+        }
+    }
+
+    async fn open_created(self: &Arc<Self>, campaign: Campaign) -> Result<Created, Fault> {
         let session = self.session(&campaign.id).await?;
         if let Some(n) = self.plan_rounds(&session).await? {
             self.recorded(&session, n).await?;
@@ -115,10 +138,18 @@ impl Engine {
     }
 
     /// Whether this request did this before.
-    async fn was_done(&self, session: &Session, transition: Transition, request: Option<Uuid>) -> Result<bool, Fault> {
+    async fn was_done(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        transition: Transition,
+        request: Option<Uuid>,
+    ) -> Result<bool, Fault> {
         let Some(request) = request else { return Ok(false) };
-        // What was decided may not be in the ledger yet.
-        self.drain(session).await?;
+        // What was decided, here or elsewhere, may not be in the ledger yet. If recording is halted the gate is asked all the same.
+        self.tick(session).await?;
+        if let Err(fault) = self.drain(session).await {
+            warn!(campaign = %session.id, %fault, "earlier requests may not be recorded");
+        }
         match self.stores.campaigns.request(request).await? {
             None => Ok(false),
             Some(done) if done.campaign == session.id && done.verb == transition.as_str() => Ok(true),

@@ -7,9 +7,11 @@ use coupon_domain::code::Code;
 use coupon_domain::ids::{CouponId, UserId};
 use coupon_domain::ports::{CouponFilter, CouponPage};
 use coupon_domain::redemption::{CouponRecord, CouponState};
+use coupon_domain::time::Timestamp;
 
 use crate::engine::Engine;
 use crate::error::Fault;
+use crate::redeem::LOOKS;
 
 /// How a coupon is named.
 #[derive(Debug, Clone)]
@@ -39,37 +41,53 @@ impl Engine {
     /// # Errors
     /// [`Fault::UnknownCoupon`] if there is none, or it is another user's.
     pub async fn coupon(self: &Arc<Self>, key: CouponKey, user: &UserId) -> Result<CouponReport, Fault> {
-        let id = match key {
-            CouponKey::Id(id) => id,
-            CouponKey::Code(code) => self.keys.authenticate(&code, user).ok_or(Fault::UnknownCoupon)?,
-        };
-        let found = match self.stores.coupons.coupon(id).await? {
-            Some(found) => Some(found),
-            None => self.recorded_coupon(id).await?,
+        let found = match key {
+            CouponKey::Id(id) => self.coupon_by_id(id).await?,
+            CouponKey::Code(code) => {
+                let id = self.keys.authenticate(&code, user).ok_or(Fault::UnknownCoupon)?;
+                self.authentic_coupon(id).await?
+            }
         };
         let (record, at) = found.filter(|(record, _)| record.user == *user).ok_or(Fault::UnknownCoupon)?;
-        let round = self.stores.campaigns.round(id.round).await?.ok_or(Fault::UnknownCoupon)?;
+        let round = self.stores.campaigns.round(record.id.round).await?.ok_or(Fault::UnknownCoupon)?;
         let key_id = round.head.view.spec.key_id;
-        let code = self.keys.code(key_id, id, user).ok_or_else(|| Fault::missing_key(key_id))?;
+        let code = self.keys.code(key_id, record.id, user).ok_or_else(|| Fault::missing_key(key_id))?;
         let benefit = self.closed_session(&record.campaign).await?.rules.benefit.clone();
         Ok(CouponReport { state: record.state_at(at), record, code, benefit })
     }
 
-    /// Looks again after the recorder has run.
-    async fn recorded_coupon(
-        self: &Arc<Self>,
-        id: CouponId,
-    ) -> Result<Option<(CouponRecord, coupon_domain::time::Timestamp)>, Fault> {
+    /// Anybody may invent an id: it is looked for once more after the recorder has run, and that is it.
+    async fn coupon_by_id(self: &Arc<Self>, id: CouponId) -> Result<Option<(CouponRecord, Timestamp)>, Fault> {
+        if let Some(found) = self.stores.coupons.coupon(id).await? {
+            return Ok(Some(found));
+        }
         let Some(campaign) = self.campaign_of(id.round).await? else { return Ok(None) };
         self.record_campaign(&campaign).await?;
         Ok(self.stores.coupons.coupon(id).await?)
     }
 
-    /// A user's coupons.
+    /// An authentic coupon was given, so that it is on its way into the ledger if it is not there.
+    async fn authentic_coupon(self: &Arc<Self>, id: CouponId) -> Result<Option<(CouponRecord, Timestamp)>, Fault> {
+        for _ in 0..LOOKS {
+            if let Some(found) = self.stores.coupons.coupon(id).await? {
+                return Ok(Some(found));
+            }
+            let campaign = self.campaign_of_coupon(id).await?;
+            self.record_campaign(&campaign).await?;
+        }
+        Err(Fault::unavailable("the coupon has not reached the ledger yet"))
+    }
+
+    /// A user's coupons, each with what it is worth.
     ///
     /// # Errors
     /// See [`Fault`].
-    pub async fn coupons(&self, filter: &CouponFilter) -> Result<CouponPage, Fault> {
-        Ok(self.stores.coupons.coupons(filter).await?)
+    pub async fn coupons(self: &Arc<Self>, filter: &CouponFilter) -> Result<(CouponPage, Vec<Benefit>), Fault> {
+        let page = self.stores.coupons.coupons(filter).await?;
+        let mut benefits = Vec::with_capacity(page.coupons.len());
+        for record in &page.coupons {
+            benefits.push(self.closed_session(&record.campaign).await?.rules.benefit.clone());
+        }
+        Ok((page, benefits))
     }
 }

@@ -17,7 +17,10 @@ use tracing::{Instrument as _, debug};
 
 use crate::coalescer::{Coalescer, Limits};
 use crate::error::{Fault, RETRY_SOON};
-use crate::session::{Condition, Session, lock};
+use crate::session::{Compared, Condition, Session, lock};
+
+/// A campaign that is asked for the first time is opened while its callers wait, at most so long.
+const OPENING_PATIENCE: Duration = Duration::from_secs(4);
 
 /// The adapters.
 #[derive(Clone)]
@@ -149,16 +152,17 @@ impl Engine {
     /// The campaign's session, open to be asked.
     pub(crate) async fn session(self: &Arc<Self>, id: &CampaignId) -> Result<Arc<Session>, Fault> {
         let session = self.closed_session(id).await?;
-        match session.condition() {
+        // Detached: an impatient first caller must not leave it half open. Those who come meanwhile wait for the same opening.
+        if session.change_condition(Condition::New, Condition::Opening) {
+            self.spawn(crate::opener::reopen_until_open(Arc::clone(self), Arc::clone(&session)));
+        }
+        let condition = tokio::time::timeout(OPENING_PATIENCE, session.settled()).await;
+        match condition.unwrap_or(Condition::Recovering) {
             Condition::Open => Ok(session),
-            Condition::Recovering => Err(Fault::Recovering { retry_after: RETRY_SOON }),
-            Condition::Halted => Err(Fault::Halted),
-            Condition::New => {
-                // Detached: an impatient first caller must not leave it half open.
-                let opening = tokio::spawn(crate::opener::open(Arc::clone(self), Arc::clone(&session)));
-                opening.await.map_err(Fault::internal)??;
-                Ok(session)
+            Condition::New | Condition::Opening | Condition::Recovering => {
+                Err(Fault::Recovering { retry_after: RETRY_SOON })
             }
+            Condition::Halted => Err(Fault::Halted),
         }
     }
 
@@ -197,24 +201,33 @@ impl Engine {
 
     /// The fence: no call leaves for the gate unless the ledger confirmed this epoch a moment ago. What it answers goes with the call.
     pub(crate) async fn admit(self: &Arc<Self>, session: &Arc<Session>) -> Result<Position, Fault> {
-        let (condition, seen, confirmed) = session.admission();
-        match condition {
+        match session.condition() {
             Condition::Open => {}
-            Condition::New | Condition::Recovering => return Err(Fault::Recovering { retry_after: RETRY_SOON }),
+            Condition::New | Condition::Opening | Condition::Recovering => {
+                return Err(Fault::Recovering { retry_after: RETRY_SOON });
+            }
             Condition::Halted => return Err(Fault::Halted),
         }
+        let (seen, confirmed) = session.admission();
         let Some(fence) = self.settings.fence else { return Ok(seen) };
         if confirmed.is_some_and(|at| at.elapsed() < fence.confirm_within) {
             return Ok(seen);
         }
         let asked = Instant::now();
         let standing = self.stores.campaigns.standing(&session.id).await?;
-        if standing.is_some_and(|s| s.open && s.epoch == seen.epoch) {
-            session.confirm(asked);
-            return Ok(session.seen());
+        match standing.map(|standing| session.compare(&standing, asked)) {
+            Some(Compared::Confirmed) => session.confirm(asked),
+            Some(Compared::Older) => {}
+            Some(Compared::Outdated) | None => {
+                self.recover(session);
+                return Err(Fault::Recovering { retry_after: RETRY_SOON });
+            }
         }
-        self.recover(session);
-        Err(Fault::Recovering { retry_after: RETRY_SOON })
+        // A ledger that took its time has confirmed the past.
+        match session.admission() {
+            (seen, Some(confirmed)) if confirmed.elapsed() < fence.confirm_within => Ok(seen),
+            _ => Err(Fault::Recovering { retry_after: RETRY_SOON }),
+        }
     }
 
     /// A gate that is not what it was has to be recovered.
@@ -235,11 +248,9 @@ impl Engine {
 
     /// Recovers a campaign in the background, once at a time.
     pub(crate) fn recover(self: &Arc<Self>, session: &Arc<Session>) {
-        if session.condition() != Condition::Open {
-            return;
+        if session.change_condition(Condition::Open, Condition::Recovering) {
+            self.spawn(crate::opener::reopen_until_open(Arc::clone(self), Arc::clone(session)));
         }
-        session.set_condition(Condition::Recovering);
-        self.spawn(crate::opener::reopen_until_open(Arc::clone(self), Arc::clone(session)));
     }
 
     /// The campaign that a round belongs to, from what the gates told, else from the ledger.

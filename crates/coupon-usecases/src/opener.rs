@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coupon_domain::ids::{RoundId, UserId};
+use coupon_domain::loss::Loss;
 use coupon_domain::model::{CampaignHead, LoadChunk, RoundHead};
-use coupon_domain::ports::{Frozen, GateError, MAX_BATCH, Standing};
+use coupon_domain::ports::{Frozen, GateError, MAX_BATCH, RecordError, Standing};
 use coupon_domain::position::Position;
-use coupon_domain::recording::Cursor;
+use coupon_domain::recording::{Cursor, Recording};
 use coupon_domain::time::Timestamp;
 use tracing::{error, info, warn};
 
@@ -18,8 +19,13 @@ use crate::session::{Condition, Session};
 
 /// Between two looks at the ledger while somebody else recovers.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Between two tries to record a tail that other instances' entries go before.
+const TURN: Duration = Duration::from_millis(3);
+/// A ledger that did not move for so long has got all that any instance can give.
+const STANDS_STILL: Duration = Duration::from_secs(1);
 /// A recovery by another instance that takes longer than its fence and this is taken over.
 const PATIENCE: Duration = Duration::from_secs(4);
+const MAX_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Opens a campaign that this instance has not asked yet, or that was lost.
 pub(crate) async fn open(engine: Arc<Engine>, session: Arc<Session>) -> Result<(), Fault> {
@@ -81,7 +87,7 @@ async fn adopted(engine: &Engine, session: &Session, standing: &Standing, asked:
     match engine.stores.gate.tick(&session.id, session.seen()).await {
         Ok(decided) => {
             session.observe(&decided);
-            session.set_rounds(&decided.answers);
+            session.set_rounds(&decided);
             session.set_condition(Condition::Open);
             Ok(true)
         }
@@ -93,51 +99,55 @@ async fn adopted(engine: &Engine, session: &Session, standing: &Standing, asked:
 /// Somebody else may be at it: gives them the time that it takes, and this instance's part of the journal.
 async fn wait_for_other(engine: &Engine, session: &Session, mut epoch: u64) -> Result<(), Fault> {
     let Some(fence) = engine.settings.fence else { return Ok(()) };
+    // A large campaign takes long to load: who takes over waits longer each time, so that somebody gets to the end.
+    let mut patience = PATIENCE;
     let mut since = Instant::now();
-    while since.elapsed() < fence.wait + PATIENCE {
-        give_tail(engine, session).await?;
-        tokio::time::sleep(LOOK_AGAIN).await;
+    while since.elapsed() < fence.wait + patience {
+        give_tail(engine, session, LOOK_AGAIN).await?;
         let standing = standing(engine, session).await?;
         if standing.open {
             break;
         }
         if standing.epoch != epoch {
             (since, epoch) = (Instant::now(), standing.epoch);
+            patience = (patience * 2).min(MAX_PATIENCE);
         }
     }
     Ok(())
 }
 
-/// Records what this instance was told by a gate that may have lost it. Others do the same, in any order that fits.
-async fn give_tail(engine: &Engine, session: &Session) -> Result<(), Fault> {
-    if session.lag() == 0 { Ok(()) } else { engine.drain(session).await.map(drop) }
+/// Records what this instance was told by a gate that may have lost it. Others do the same, and entries of several instances may follow
+/// each other in turn, so it looks again and again until the time is over. Answers where the ledger is.
+async fn give_tail(engine: &Engine, session: &Session, time: Duration) -> Result<Cursor, Fault> {
+    let began = Instant::now();
+    loop {
+        let cursor = engine.drain_to(session, u64::MAX).await?;
+        if began.elapsed() >= time {
+            return Ok(cursor);
+        }
+        tokio::time::sleep(if session.has_tail() { TURN } else { LOOK_AGAIN.min(time) }).await;
+    }
 }
 
 async fn recover(engine: &Engine, session: &Session, from: u64) -> Result<Recovery, Fault> {
-    let started = Instant::now();
     // A store that is away is no reason to raise epochs.
     engine.stores.gate.check().await?;
     let raised = engine.stores.campaigns.raise_epoch(&session.id, from).await?;
+    let started = Instant::now();
     let Some(epoch) = raised else { return Ok(Recovery::Anothers) };
     session.set_raised(epoch);
     // No instance can hold an older epoch of a campaign that was never opened.
     if let Some(fence) = engine.settings.fence.filter(|_| from > 0) {
-        while started.elapsed() < fence.wait {
-            give_tail(engine, session).await?;
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        give_tail(engine, session, fence.wait).await?;
     }
     let frozen = engine.stores.gate.freeze(&session.id, epoch).await?;
-    let cursor = engine.drain(session).await?;
+    let cursor = drain_all(engine, session).await?;
+    let cursor = declare_loss(engine, session, epoch, cursor).await?;
     match compare(frozen, cursor) {
         Comparison::Equal => engine.stores.gate.reopen(&session.id, epoch).await?,
-        Comparison::Behind => {
-            refuse_loss(session, cursor)?;
-            load(engine, session, epoch).await?;
-        }
+        Comparison::Behind => load(engine, session, epoch).await?,
         Comparison::Fork => {
             error!(campaign = %session.id, ?frozen, cursor = %cursor.position, "gate and ledger have different histories");
-            session.set_condition(Condition::Halted);
             return Err(Fault::Halted);
         }
     }
@@ -157,15 +167,58 @@ async fn recover(engine: &Engine, session: &Session, from: u64) -> Result<Recove
     Ok(Recovery::Done)
 }
 
-/// A decision that was answered here and is in no store any more is not forgotten in silence: the campaign stays closed.
-fn refuse_loss(session: &Session, cursor: Cursor) -> Result<(), Fault> {
-    let seen = session.seen();
-    if seen.n <= cursor.position.n {
-        return Ok(());
+/// Everything that the journal or an instance has. Instances take turns, so it goes on while the ledger moves.
+async fn drain_all(engine: &Engine, session: &Session) -> Result<Cursor, Fault> {
+    let mut cursor = engine.drain_to(session, u64::MAX).await?;
+    let mut moved = Instant::now();
+    loop {
+        if cursor.position.n >= acknowledged(engine, session).await? || moved.elapsed() > STANDS_STILL {
+            return Ok(cursor);
+        }
+        tokio::time::sleep(TURN).await;
+        let next = engine.drain_to(session, u64::MAX).await?;
+        if next.position.n > cursor.position.n {
+            (cursor, moved) = (next, Instant::now());
+        }
     }
-    error!(campaign = %session.id, %seen, recorded = %cursor.position, "decisions are lost that were answered; the campaign stays closed");
-    metrics::counter!("coupon_lost_decisions_total").increment(seen.n - cursor.position.n);
-    Err(Fault::Halted)
+}
+
+/// The highest decision that this instance, or another one that told the ledger of it, knows was answered.
+async fn acknowledged(engine: &Engine, session: &Session) -> Result<u64, Fault> {
+    Ok(standing(engine, session).await?.acknowledged.max(session.seen().n))
+}
+
+/// What was answered and is nowhere any more is declared lost and burnt, and the campaign is paused until an operator resumes it.
+async fn declare_loss(engine: &Engine, session: &Session, epoch: u64, cursor: Cursor) -> Result<Cursor, Fault> {
+    let acknowledged = acknowledged(engine, session).await?;
+    let snapshot = engine.stores.records.snapshot(&session.id).await?;
+    let rounds: Vec<_> = snapshot.rounds.into_iter().map(|round| round.view).collect();
+    let total = session.rules.total_limit.map(u64::from);
+    let loss = Loss {
+        cursor,
+        acknowledged,
+        epoch,
+        at: engine.stores.campaigns.now().await?,
+        state: snapshot.state,
+        left_in_total: total.map(|limit| limit.saturating_sub(snapshot.issued)),
+        rounds: &rounds,
+    };
+    let Some(entry) = loss.entry() else { return Ok(cursor) };
+    let first = cursor.position.n + 1;
+    error!(
+        campaign = %session.id, epoch, first, last = acknowledged, burnt = %entry.rows,
+        "decisions were answered and are lost; as many are burnt, and the campaign is paused until an operator resumes it"
+    );
+    metrics::counter!("coupon_lost_decisions_total").increment(loss.count());
+    let known = rounds.iter().map(|round| (round.spec.id, round.spec.clone())).collect();
+    let recording = Recording::of(cursor, &[entry], &known).map_err(Fault::internal)?;
+    match engine.stores.records.record(&session.id, &recording).await {
+        Ok(()) => Ok(recording.to),
+        Err(RecordError::Ledger(error)) => Err(error.into()),
+        Err(error @ (RecordError::Busy | RecordError::Moved(_) | RecordError::Fork(_))) => {
+            Err(Fault::unavailable(error))
+        }
+    }
 }
 
 enum Comparison {

@@ -9,11 +9,11 @@ use coupon_domain::journal::{Entry, Row};
 use coupon_domain::ports::{JournalError, RecordError};
 use coupon_domain::recording::{Cursor, NotRecordable, Recording};
 use coupon_domain::round::RoundSpec;
-use tracing::{debug, error};
+use tracing::{error, warn};
 
 use crate::engine::Engine;
 use crate::error::Fault;
-use crate::session::{Condition, Session};
+use crate::session::Session;
 
 /// While another instance records the same campaign.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
@@ -28,11 +28,13 @@ pub(crate) async fn run(engine: Arc<Engine>, session: Arc<Session>) {
         let _woken = tokio::time::timeout(IDLE_LOOK, session.decided.notified()).await;
         // Decisions gather: one transaction for many.
         tokio::time::sleep(engine.settings.recorder_pause).await;
-        if session.condition() != Condition::Open {
+        // What other instances decided is seen by the scheduler's tick. While a gate is being recovered, each gives what it was told.
+        if session.lag() == 0 {
             continue;
         }
         if let Err(fault) = engine.drain(&session).await {
-            debug!(campaign = %session.id, %fault, "not recorded yet");
+            warn!(campaign = %session.id, %fault, lag = session.lag(), "not recorded yet");
+            tokio::time::sleep(IDLE_LOOK).await;
         }
         metrics::gauge!("coupon_recorder_lag_decisions").set(session.lag() as f64);
     }
@@ -54,12 +56,21 @@ impl Engine {
         }
     }
 
-    /// Records until the journal has nothing more. Answers where the ledger is then.
+    /// Records what this instance has seen by now. While claims pour in there is always more; that is for the next time.
     pub(crate) async fn drain(&self, session: &Session) -> Result<Cursor, Fault> {
+        let goal = session.seen().n;
+        self.drain_to(session, goal).await
+    }
+
+    /// Records until the ledger has the decision `goal`, or the journal has nothing more. Answers where the ledger is then.
+    pub(crate) async fn drain_to(&self, session: &Session, goal: u64) -> Result<Cursor, Fault> {
         let _one = session.recording.lock().await;
         let mut cursor = self.stores.records.cursor(&session.id).await?;
         session.recorded(cursor);
         loop {
+            if cursor.position.n >= goal {
+                return Ok(cursor);
+            }
             let entries = self.entries_behind(session, cursor).await?;
             if entries.is_empty() {
                 return Ok(cursor);
@@ -86,12 +97,12 @@ impl Engine {
         match journal {
             Ok(entries) if entries.first().is_some_and(|entry| entry.first == n + 1) => Ok(entries),
             Ok(entries) => {
-                let tail = session.tail_after(n);
+                let tail = session.tail_after(n, self.settings.recorder_chunk);
                 // Entries that nobody can connect to the ledger are a gap; recording says so.
                 Ok(if tail.is_empty() { entries } else { tail })
             }
             Err(JournalError::Unavailable(error)) => {
-                let tail = session.tail_after(n);
+                let tail = session.tail_after(n, self.settings.recorder_chunk);
                 if tail.is_empty() { Err(JournalError::Unavailable(error).into()) } else { Ok(tail) }
             }
             Err(error) => Err(error.into()),

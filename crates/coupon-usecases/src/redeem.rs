@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coupon_domain::benefit::{Benefit, BenefitKind};
-use coupon_domain::ids::{CampaignId, CouponId, OrderId, UserId};
+use coupon_domain::ids::{CampaignId, CouponId, OrderId, RoundId, UserId};
 use coupon_domain::money::Money;
 use coupon_domain::ports::{CouponRepository, LedgerError};
 use coupon_domain::redemption::{Redeem, RedeemOutcome, RedeemRefusal, Redemption};
-use tracing::error;
+use tracing::{debug, error};
 
 use crate::engine::Engine;
 use crate::error::Fault;
@@ -40,12 +40,12 @@ pub enum Redeemed {
         /// What the coupon is worth beside a discount.
         benefit: Benefit,
     },
-    /// A no.
-    No(RedeemRefusal),
+    /// A no, and the round of the coupon if the code is authentic.
+    No(RedeemRefusal, Option<RoundId>),
 }
 
 /// A coupon that was answered a moment ago is on its way into the ledger: looked for so often, so long apart.
-const LOOKS: u32 = 20;
+pub(crate) const LOOKS: u32 = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 impl Engine {
@@ -58,7 +58,7 @@ impl Engine {
         let outcome = match &redeemed {
             Redeemed::Yes { replayed: false, .. } => "granted",
             Redeemed::Yes { replayed: true, .. } => "replayed",
-            Redeemed::No(_) => "refused",
+            Redeemed::No(..) => "refused",
         };
         metrics::counter!("coupon_answers_total", "verb" => "redeem", "outcome" => outcome).increment(1);
         Ok(redeemed)
@@ -66,7 +66,7 @@ impl Engine {
 
     async fn redeem_or_refuse(self: &Arc<Self>, call: RedeemCall) -> Result<Redeemed, Fault> {
         let Some(coupon) = self.keys.authenticate(&call.code, &call.user) else {
-            return Ok(Redeemed::No(RedeemRefusal::UnknownCoupon));
+            return Ok(Redeemed::No(RedeemRefusal::UnknownCoupon, None));
         };
         let campaign = self.campaign_of_coupon(coupon).await?;
         let benefit = self.closed_session(&campaign).await?.rules.benefit.clone();
@@ -79,7 +79,7 @@ impl Engine {
             let (redemption, replayed) = match outcome {
                 RedeemOutcome::Redeemed(redemption) => (redemption, false),
                 RedeemOutcome::Replayed(redemption) => (redemption, true),
-                RedeemOutcome::Refused(refusal) => return Ok(Redeemed::No(refusal)),
+                RedeemOutcome::Refused(refusal) => return Ok(Redeemed::No(refusal, Some(coupon.round))),
                 RedeemOutcome::NotRecorded => {
                     self.record_campaign(&redeem.campaign).await?;
                     continue;
@@ -102,7 +102,9 @@ impl Engine {
                 return Ok(campaign);
             }
             for session in self.sessions() {
-                self.drain(&session).await?;
+                if let Err(fault) = self.record_campaign(&session.id).await {
+                    debug!(campaign = %session.id, %fault, "not recorded");
+                }
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
@@ -114,6 +116,10 @@ impl Engine {
     pub(crate) async fn record_campaign(self: &Arc<Self>, campaign: &CampaignId) -> Result<(), Fault> {
         let session = self.closed_session(campaign).await?;
         let before = session.cursor();
+        // Another instance may have given it: the tick shows how far the gate has come.
+        if let Err(fault) = self.tick(&session).await {
+            debug!(campaign = %session.id, %fault, "the gate cannot be asked; what is known is recorded");
+        }
         let engine = Arc::clone(self);
         let drained = tokio::spawn(async move { engine.drain(&session).await }).await.map_err(Fault::internal)??;
         if drained.position == before.position {

@@ -10,12 +10,16 @@ use coupon_domain::model::{
 use coupon_domain::ports::Standing;
 use coupon_domain::round::{Phase, RoundSpec};
 use coupon_domain::time::Timestamp;
+use futures::StreamExt as _;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::session::{Compared, Condition, Session};
+
+/// Campaigns looked after at once.
+const AT_ONCE: usize = 16;
 
 /// Runs as long as the engine does.
 pub(crate) async fn run(engine: Arc<Engine>) {
@@ -33,13 +37,13 @@ impl Engine {
     async fn look_after_all(self: &Arc<Self>) -> Result<(), Fault> {
         let asked = Instant::now();
         let standings = self.stores.campaigns.standings().await?;
-        for standing in standings {
-            let looked_after = self.look_after(&standing, asked).await;
-            match looked_after {
+        let each = |standing: Standing| async move {
+            match self.look_after(&standing, asked).await {
                 Ok(()) | Err(Fault::Recovering { .. } | Fault::Halted) => {}
                 Err(fault) => warn!(campaign = %standing.campaign, %fault, "the campaign could not be looked after"),
             }
-        }
+        };
+        futures::stream::iter(standings).for_each_concurrent(AT_ONCE, each).await;
         Ok(())
     }
 
@@ -55,6 +59,10 @@ impl Engine {
         }
         let session = self.session(&standing.campaign).await?;
         let decided = self.tick(&session).await?;
+        if self.settings.fence.is_some() && decided.position.n > session.cursor().position.n.max(standing.acknowledged)
+        {
+            self.stores.campaigns.acknowledge(&session.id, decided.position.n).await?;
+        }
         self.plan_rounds(&session).await?;
         self.retire_rounds(&session, &decided).await?;
         if decided.position.n > session.cursor().position.n {
@@ -65,10 +73,15 @@ impl Engine {
 
     /// How the campaign stands at its gate, boundaries latched.
     pub(crate) async fn tick(self: &Arc<Self>, session: &Arc<Session>) -> Result<Decided<CampaignView>, Fault> {
-        let seen = self.admit(session).await?;
-        let decided = self.settle(session, self.stores.gate.tick(&session.id, seen).await)?;
-        session.set_rounds(&decided.answers);
-        Ok(decided)
+        let (engine, session) = (Arc::clone(self), Arc::clone(session));
+        // Detached: what the gate decides has to be noted, whether or not the caller waits.
+        let tick = tokio::spawn(async move {
+            let seen = engine.admit(&session).await?;
+            let decided = engine.settle(&session, engine.stores.gate.tick(&session.id, seen).await)?;
+            session.set_rounds(&decided);
+            Ok(decided)
+        });
+        tick.await.map_err(Fault::internal)?
     }
 
     /// Opens the rounds that should exist by now and do not; answers how far the gate has come if it opened any.
@@ -112,9 +125,13 @@ impl Engine {
         };
         for round in decided.answers.rounds.iter().filter(over).map(|round| round.spec.id) {
             let seen = self.admit(session).await?;
-            let retired = self.settle(session, self.stores.gate.retire(&session.id, round, recorded, seen).await)?;
-            if retired.answers == Retirement::Retired {
-                debug!(campaign = %session.id, %round, "the round has left the gate");
+            match self.settle(session, self.stores.gate.retire(&session.id, round, recorded, seen).await) {
+                Ok(retired) if retired.answers == Retirement::Retired => {
+                    debug!(campaign = %session.id, %round, "the round has left the gate");
+                }
+                // Kept for now, or another instance was faster.
+                Ok(_) | Err(Fault::UnknownRound(_)) => {}
+                Err(fault) => return Err(fault),
             }
         }
         Ok(())

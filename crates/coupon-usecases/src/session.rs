@@ -15,7 +15,7 @@ use coupon_domain::position::Position;
 use coupon_domain::recording::Cursor;
 use coupon_domain::round::RoundSpec;
 use coupon_domain::time::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::coalescer::Coalescer;
 
@@ -24,6 +24,8 @@ use crate::coalescer::Coalescer;
 pub(crate) enum Condition {
     /// Not asked yet since this instance started.
     New,
+    /// Being opened for the first time; callers wait.
+    Opening,
     /// The gate answers in the epoch that this instance knows.
     Open,
     /// The gate, or the epoch, is not what it was.
@@ -77,13 +79,13 @@ pub(crate) struct Session {
     pub(crate) recording: tokio::sync::Mutex<()>,
     /// Wakes the recorder.
     pub(crate) decided: Notify,
+    condition: watch::Sender<Condition>,
     pub(crate) reserve_lanes: Lanes<Place>,
     pub(crate) claim_lanes: Lanes<Issued>,
     live: Mutex<Live>,
 }
 
 struct Live {
-    condition: Condition,
     seen: Position,
     /// When the ledger last said that this epoch is the campaign's.
     confirmed: Option<Instant>,
@@ -93,6 +95,8 @@ struct Live {
     /// Whether the recorder has said that it cannot go on.
     recording_halted: bool,
     rounds: Arc<Rounds>,
+    /// The position at which the gate told of them.
+    rounds_at: Position,
     /// The gate's time, and when it was told.
     gate_time: Option<(Timestamp, Instant)>,
     /// What the gate decided for this instance and the ledger does not have yet, in order. An emptied gate gets it back from here.
@@ -107,16 +111,17 @@ impl Session {
             opening: tokio::sync::Mutex::default(),
             recording: tokio::sync::Mutex::default(),
             decided: Notify::new(),
+            condition: watch::Sender::new(Condition::New),
             reserve_lanes: Lanes::default(),
             claim_lanes: Lanes::default(),
             live: Mutex::new(Live {
-                condition: Condition::New,
                 seen: Position::default(),
                 confirmed: None,
                 cursor: Cursor::default(),
                 raised: None,
                 recording_halted: false,
                 rounds: Arc::new(Rounds { state, specs: Vec::new() }),
+                rounds_at: Position::default(),
                 gate_time: None,
                 tail: VecDeque::new(),
             }),
@@ -129,17 +134,36 @@ impl Session {
     }
 
     pub(crate) fn condition(&self) -> Condition {
-        self.live().condition
+        *self.condition.borrow()
     }
 
     pub(crate) fn set_condition(&self, condition: Condition) {
-        self.live().condition = condition;
+        self.condition.send_replace(condition);
     }
 
-    /// Condition, highest position seen, and when the ledger last confirmed its epoch.
-    pub(crate) fn admission(&self) -> (Condition, Position, Option<Instant>) {
+    /// Goes from one condition to another; false if it was not in the first.
+    pub(crate) fn change_condition(&self, from: Condition, to: Condition) -> bool {
+        self.condition.send_if_modified(|condition| {
+            let there = *condition == from;
+            if there {
+                *condition = to;
+            }
+            there
+        })
+    }
+
+    /// Waits while it is being opened for the first time.
+    pub(crate) async fn settled(&self) -> Condition {
+        let mut condition = self.condition.subscribe();
+        // The sender lives as long as the session.
+        let settled = condition.wait_for(|condition| !matches!(condition, Condition::New | Condition::Opening)).await;
+        settled.map_or(Condition::Recovering, |condition| *condition)
+    }
+
+    /// Highest position seen, and when the ledger last confirmed its epoch.
+    pub(crate) fn admission(&self) -> (Position, Option<Instant>) {
         let live = self.live();
-        (live.condition, live.seen, live.confirmed)
+        (live.seen, live.confirmed)
     }
 
     pub(crate) fn seen(&self) -> Position {
@@ -152,6 +176,7 @@ impl Session {
         let n = standing.cursor.position.n.max(live.seen.n);
         live.seen = Position { epoch: standing.epoch, n };
         live.confirmed = Some(asked);
+        live.recording_halted = false;
     }
 
     /// What a standing that the ledger gave at `asked` says about what this session knows.
@@ -202,8 +227,12 @@ impl Session {
         }
     }
 
-    pub(crate) fn set_rounds(&self, view: &CampaignView) {
-        let known = self.rounds();
+    /// Takes over the rounds that the gate told of, unless it has told more since.
+    pub(crate) fn set_rounds(&self, decided: &Decided<CampaignView>) {
+        if decided.position < self.live().rounds_at {
+            return;
+        }
+        let (view, known) = (&decided.answers, self.rounds());
         let specs = view
             .rounds
             .iter()
@@ -212,7 +241,9 @@ impl Session {
         let still_there = |id: &RoundId| rounds.get(*id).is_some();
         lock(&self.reserve_lanes).retain(|id, _| still_there(id));
         lock(&self.claim_lanes).retain(|id, _| still_there(id));
-        self.live().rounds = Arc::new(rounds);
+        let mut live = self.live();
+        live.rounds = Arc::new(rounds);
+        live.rounds_at = decided.position;
     }
 
     pub(crate) fn rounds(&self) -> Arc<Rounds> {
@@ -239,16 +270,22 @@ impl Session {
         }
     }
 
-    /// Entries of the tail that follow decision `n` without a gap.
-    pub(crate) fn tail_after(&self, n: u64) -> Vec<Entry> {
+    /// Entries of the tail that follow decision `n` without a gap: whole ones with at most so many decisions, but at least one.
+    pub(crate) fn tail_after(&self, n: u64, decisions: usize) -> Vec<Entry> {
         let mut next = n + 1;
+        let end = n.saturating_add(decisions as u64);
         let live = self.live();
         let follows = |entry: &&Entry| {
-            let fits = entry.first == next;
+            let fits = entry.first == next && (entry.last <= end || entry.first == n + 1);
             next = entry.last + 1;
             fits
         };
         live.tail.iter().skip_while(|entry| entry.last <= n).take_while(follows).cloned().collect()
+    }
+
+    /// Whether this instance was told something that the ledger does not have.
+    pub(crate) fn has_tail(&self) -> bool {
+        !self.live().tail.is_empty()
     }
 
     /// Decisions that this instance knows of and the ledger does not have.

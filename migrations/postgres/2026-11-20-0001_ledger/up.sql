@@ -183,6 +183,8 @@ CREATE TABLE journal_cursors (
     n bigint NOT NULL DEFAULT 0,
     chain text NOT NULL DEFAULT repeat('0', 40),
     last_at timestamptz,
+    acknowledged bigint NOT NULL DEFAULT 0,
+    CONSTRAINT journal_cursors_acknowledged CHECK (acknowledged >= 0),
     CONSTRAINT journal_cursors_epoch CHECK (epoch >= 0),
     CONSTRAINT journal_cursors_n CHECK (n >= 0),
     CONSTRAINT journal_cursors_chain CHECK (chain ~ '^[0-9a-f]{40}$'),

@@ -82,6 +82,8 @@ pub struct Standing {
     pub open: bool,
     /// How far the ledger has come.
     pub cursor: Cursor,
+    /// The highest decision that an instance has said it was told of.
+    pub acknowledged: u64,
 }
 
 /// What a gate needs to be loaded, except for the seats.
@@ -177,6 +179,12 @@ pub trait CampaignRepository: Send + Sync {
     /// See [`LedgerError`].
     async fn standing(&self, campaign: &CampaignId) -> Result<Option<Standing>, LedgerError>;
 
+    /// Keeps that decisions up to this one were told of. A recovery that finds less in gate and ledger knows by it that something is lost.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn acknowledge(&self, campaign: &CampaignId, n: u64) -> Result<(), LedgerError>;
+
     /// Begins a recovery: raises the epoch by one and marks the campaign as not open. `None` if its epoch is not `from` any more:
     /// another instance was faster.
     ///
@@ -200,7 +208,8 @@ pub enum RecordError {
     /// The cursor is elsewhere: another instance has recorded meanwhile.
     #[error("the cursor is at {}", .0.position)]
     Moved(Cursor),
-    /// A row is there already that no entry before brought: there are two histories.
+    /// A row is there already that no entry before brought, or the entries are of an epoch that was over when the campaign was opened:
+    /// there are two histories.
     #[error("the ledger has rows of another history: {0}")]
     Fork(String),
     /// The ledger did not answer.

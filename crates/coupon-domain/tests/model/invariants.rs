@@ -59,7 +59,7 @@ proptest! {
         let known = history.rounds.iter().map(|spec| (spec.id, spec.clone())).collect();
         let whole = Recording::of(Cursor::default(), &seen.entries, &known).expect("it can be recorded");
 
-        let mut joined = Recording::default();
+        let mut joined = Recording { epoch: whole.epoch, ..Recording::default() };
         for piece in seen.entries.chunks(size) {
             let part = Recording::of(joined.to, piece, &known).expect("it follows");
             prop_assert_eq!(part.from, joined.to);

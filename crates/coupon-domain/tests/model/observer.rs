@@ -100,6 +100,7 @@ impl Observer {
             match row {
                 Row::Phase { round, phase, places, supply } => self.see_phase(round, phase, places, supply),
                 Row::State { state, .. } => self.state = state,
+                Row::Lost { .. } => panic!("only a recovery declares a loss"),
                 Row::Places { .. } | Row::Coupons { .. } | Row::Round(_) | Row::Retired { .. } => {}
             }
         }

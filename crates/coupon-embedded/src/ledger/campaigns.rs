@@ -111,6 +111,17 @@ impl CampaignRepository for SqliteLedger {
         Ok(self.read_at_one_instant(move |conn| standing(conn, &campaign)).await?)
     }
 
+    async fn acknowledge(&self, campaign: &CampaignId, n: u64) -> Result<(), LedgerError> {
+        let campaign = campaign.clone();
+        let updated = self.write(move |conn, _| {
+            let below =
+                journal_cursors::table.find(campaign.as_str()).filter(journal_cursors::acknowledged.lt(to_integer(n)));
+            diesel::update(below).set(journal_cursors::acknowledged.eq(to_integer(n))).execute(conn)?;
+            Ok(())
+        });
+        Ok(updated.await?)
+    }
+
     async fn raise_epoch(&self, campaign: &CampaignId, from: u64) -> Result<Option<u64>, LedgerError> {
         let campaign = campaign.clone();
         Ok(self.write(move |conn, _| raise_epoch(conn, &campaign, from)).await?)
@@ -308,7 +319,15 @@ fn standing(conn: &mut SqliteConnection, campaign: &CampaignId) -> Result<Option
         .optional()?;
     let Some((epoch, open)) = line else { return Ok(None) };
     let cursor = record::cursor(conn, campaign)?;
-    Ok(Some(Standing { campaign: campaign.clone(), epoch: value::count(epoch, "a campaign's epoch")?, open, cursor }))
+    let acknowledged: i64 =
+        journal_cursors::table.find(campaign.as_str()).select(journal_cursors::acknowledged).get_result(conn)?;
+    Ok(Some(Standing {
+        campaign: campaign.clone(),
+        epoch: value::count(epoch, "a campaign's epoch")?,
+        open,
+        cursor,
+        acknowledged: value::count(acknowledged, "an acknowledged position")?,
+    }))
 }
 
 fn raise_epoch(conn: &mut SqliteConnection, campaign: &CampaignId, from: u64) -> Result<Option<u64>, Failed> {

@@ -30,6 +30,15 @@ impl RecordRepository for SqliteLedger {
             if (here.position, here.chain) != (recording.from.position, recording.from.chain) {
                 return Ok(Err(RecordError::Moved(here)));
             }
+            let opened: Option<i64> = campaigns::table
+                .find(campaign.as_str())
+                .filter(campaigns::open)
+                .select(campaigns::epoch)
+                .get_result(conn)
+                .optional()?;
+            if let Some(epoch) = opened.filter(|epoch| to_integer(recording.epoch) < *epoch) {
+                return Ok(Err(RecordError::Fork(format!("the campaign was opened in epoch {epoch}"))));
+            }
             write(conn, stamp, &campaign, &recording).map(Ok)
         });
         recorded.await?

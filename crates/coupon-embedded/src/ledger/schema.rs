@@ -115,6 +115,7 @@ diesel::table! {
         n -> BigInt,
         chain -> Text,
         last_at -> Nullable<BigInt>,
+        acknowledged -> BigInt,
     }
 }
 

@@ -13,10 +13,10 @@ use coupon_server::sample;
 use coupon_usecases::ask::Ask;
 use coupon_usecases::engine::{Engine, Settings, Stores};
 
-async fn totals(engine: &Engine, user: &str) -> CouponTotals {
+async fn totals(engine: &Arc<Engine>, user: &str) -> CouponTotals {
     let user = UserId::parse(user).expect("an id");
     let filter = CouponFilter { user, campaign: None, state: None, after: None, limit: 50 };
-    engine.coupons(&filter).await.expect("a list").totals
+    engine.coupons(&filter).await.expect("a list").0.totals
 }
 
 async fn campaigns(engine: &Engine) -> Vec<String> {

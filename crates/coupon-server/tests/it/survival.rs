@@ -140,6 +140,34 @@ async fn an_emptied_redis_folder_and_two_instances_end_with_exactly_the_supply()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_no_store_any_more_is_burnt_and_the_campaign_is_paused_until_an_operator_resumes_it() {
+    let shared = Shared::start().await;
+    let service = shared.service().await;
+    let campaign = service.open_rush(25).await;
+    let (mut answered, users) = (HashMap::new(), users(40));
+    claim_all(&service, &campaign, &users[..10], &mut answered).await;
+    assert_kept(&service, &campaign, &answered).await;
+    // As if an instance had said that it was told of seven more, and had gone together with Redis.
+    let acknowledged = "UPDATE journal_cursors SET acknowledged = n + 7";
+    shared.database.psql(acknowledged).await.expect("written");
+    shared.redis.command(&["FLUSHALL"]).await.expect("flushed");
+
+    let refused = service.claim(&campaign, "user-10").await;
+    let Some(pb::claim_response::Outcome::Refusal(refusal)) = &refused.outcome else { panic!("{refused:?}") };
+    assert_eq!(refusal.reason(), pb::RefusalReason::Paused);
+    assert_kept(&service, &campaign, &answered).await;
+    assert!(service.log().contains("as many are burnt"), "{}", service.log());
+
+    let resume = pb::ResumeCampaignRequest { campaign_id: campaign.clone(), request_id: String::new() };
+    service.campaigns().resume_campaign(resume).await.expect("resumed");
+    claim_all(&service, &campaign, &users[10..], &mut answered).await;
+    assert_eq!(answered.len(), 25 - 7);
+    let serials: std::collections::HashSet<_> = answered.values().filter_map(|coupon| coupon.serial).collect();
+    assert!((10..17).all(|burnt| !serials.contains(&burnt)), "{serials:?}");
+    assert_kept(&service, &campaign, &answered).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_hangs_costs_the_deadline_and_no_yes() {
     let mut shared = Shared::start().await;
     let service = shared.service().await;

@@ -37,6 +37,8 @@ macro_rules! repository_rules {
                 a_campaign_stands_at_nothing_before_it_is_opened,
                 an_epoch_is_raised_by_one_of_those_who_try,
                 a_campaign_is_open_until_the_next_recovery,
+                what_was_acknowledged_stays_acknowledged,
+                entries_older_than_the_epoch_of_an_open_campaign_are_another_history,
                 round_numbers_are_never_given_twice;
             recording:
                 a_recording_brings_rows_events_and_cursor_at_once,

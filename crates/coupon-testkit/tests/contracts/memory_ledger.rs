@@ -66,6 +66,7 @@ struct Page {
     campaign: Campaign,
     epoch: u64,
     open: bool,
+    acknowledged: u64,
     fold: Fold,
 }
 
@@ -98,8 +99,14 @@ impl MemoryLedger {
 
 impl Page {
     fn standing(&self) -> Standing {
-        let Self { campaign, epoch, open, fold } = self;
-        Standing { campaign: campaign.id.clone(), epoch: *epoch, open: *open, cursor: fold.cursor }
+        let Self { campaign, epoch, open, fold, .. } = self;
+        Standing {
+            campaign: campaign.id.clone(),
+            epoch: *epoch,
+            open: *open,
+            cursor: fold.cursor,
+            acknowledged: self.acknowledged,
+        }
     }
 }
 
@@ -183,7 +190,7 @@ impl CampaignRepository for MemoryLedger {
         // From here on it must succeed.
         let NewCampaign { id, rules, state, request } = new.clone();
         let campaign = Campaign { id: id.clone(), rules, state, revision: 1, created_at: now, updated_at: now };
-        let page = Page { campaign: campaign.clone(), epoch: 0, open: false, fold: Fold::new(state) };
+        let page = Page { campaign: campaign.clone(), epoch: 0, open: false, acknowledged: 0, fold: Fold::new(state) };
         books.campaigns.insert(id.clone(), page);
         let record = RequestRecord { campaign: id.clone(), verb: "CREATE".to_owned() };
         books.requests.extend(request.map(|request| (request, record)));
@@ -245,6 +252,13 @@ impl CampaignRepository for MemoryLedger {
         Ok(self.books().campaigns.get(campaign).map(Page::standing))
     }
 
+    async fn acknowledge(&self, campaign: &CampaignId, n: u64) -> Result<(), LedgerError> {
+        let mut books = self.books();
+        let page = books.campaigns.get_mut(campaign).expect("only campaigns that are there are acknowledged");
+        page.acknowledged = page.acknowledged.max(n);
+        Ok(())
+    }
+
     async fn raise_epoch(&self, campaign: &CampaignId, from: u64) -> Result<Option<u64>, LedgerError> {
         let mut books = self.books();
         Ok(books.campaigns.get_mut(campaign).filter(|page| page.epoch == from || self.does(Fault::RaisesAnyEpoch)).map(
@@ -275,6 +289,9 @@ impl RecordRepository for MemoryLedger {
         let page = campaigns.get_mut(campaign).expect("only campaigns that are there are recorded");
         if page.fold.cursor != recording.from && !self.does(Fault::IgnoresTheCursor) {
             return Err(RecordError::Moved(page.fold.cursor));
+        }
+        if page.open && recording.epoch < page.epoch {
+            return Err(RecordError::Fork(format!("the campaign was opened in epoch {}", page.epoch)));
         }
         if let Some(row) = fork(&page.fold, recording).filter(|_| !self.does(Fault::TakesForks)) {
             return Err(RecordError::Fork(row));

@@ -134,5 +134,6 @@ CREATE TABLE journal_cursors (
     n INTEGER NOT NULL DEFAULT 0 CHECK (n >= 0),
     chain TEXT NOT NULL CHECK (length(chain) = 40),
     last_at INTEGER,
+    acknowledged INTEGER NOT NULL DEFAULT 0 CHECK (acknowledged >= 0),
     CHECK ((n = 0) = (last_at IS NULL))
 ) STRICT, WITHOUT ROWID;

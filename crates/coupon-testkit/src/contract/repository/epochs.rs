@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use coupon_domain::model::RoundHead;
-use coupon_domain::ports::{Snapshot, Standing};
+use coupon_domain::ports::{RecordError, Snapshot, Standing};
 use coupon_domain::position::Position;
 use coupon_domain::recording::Cursor;
 use tokio::task::JoinSet;
@@ -18,7 +18,8 @@ pub async fn a_campaign_stands_at_nothing_before_it_is_opened(ledger: LedgerUnde
     for id in ["c", "d"] {
         ledger.campaigns.create(&a_campaign(id)).await.expect("answers");
     }
-    let standing = |id| Standing { campaign: campaign_id(id), epoch: 0, open: false, cursor: Cursor::default() };
+    let standing =
+        |id| Standing { campaign: campaign_id(id), epoch: 0, open: false, cursor: Cursor::default(), acknowledged: 0 };
 
     assert_eq!(ledger.campaigns.standing(&campaign_id("c")).await.expect("answers"), Some(standing("c")));
     assert_eq!(ledger.campaigns.standing(&campaign_id("x")).await.expect("answers"), None);
@@ -85,6 +86,34 @@ pub async fn a_campaign_is_open_until_the_next_recovery(ledger: LedgerUnderTest)
     let standing = campaigns.standing(&id).await.expect("answers").expect("it is there");
     assert_eq!((standing.epoch, standing.open, standing.cursor), (2, true, history.fold.cursor));
     assert_eq!(standing.seen(), Position { epoch: 2, n: 1 });
+}
+
+/// The highest of what anybody was told stays.
+pub async fn what_was_acknowledged_stays_acknowledged(ledger: LedgerUnderTest) {
+    ledger.clock.set(second(0)).await;
+    let id = a_campaign("c").id;
+    ledger.campaigns.create(&a_campaign("c")).await.expect("answers");
+    for (n, highest) in [(5, 5), (3, 5), (5, 5), (9, 9)] {
+        ledger.campaigns.acknowledge(&id, n).await.expect("answers");
+        let standing = ledger.campaigns.standing(&id).await.expect("answers").expect("it is there");
+        assert_eq!(standing.acknowledged, highest);
+    }
+}
+
+/// They were all drained before it was opened.
+pub async fn entries_older_than_the_epoch_of_an_open_campaign_are_another_history(ledger: LedgerUnderTest) {
+    ledger.clock.set(second(0)).await;
+    let mut history = History::begin(&ledger, &a_campaign("c")).await;
+    let (id, campaigns) = (history.campaign.clone(), &ledger.campaigns);
+    for epoch in 0..2 {
+        campaigns.raise_epoch(&id, epoch).await.expect("answers");
+    }
+    assert!(campaigns.mark_open(&id, 2).await.expect("answers"));
+    let before = ledger.records.cursor(&id).await.expect("answers");
+    history.open_round(crate::build::round(1), second(1));
+    let refused = history.try_record(&ledger).await.expect_err("of epoch 1");
+    assert!(matches!(refused, RecordError::Fork(_)), "{refused:?}");
+    assert_eq!(ledger.records.cursor(&id).await.expect("answers"), before);
 }
 
 /// Not to callers at once either.

@@ -5,7 +5,7 @@ use coupon_domain::campaign::Transition;
 use coupon_domain::ids::{CampaignId, CouponId, RoundId, UserId};
 use coupon_domain::journal::Entry;
 use coupon_domain::model::{CampaignHead, CampaignModel, Decided, RoundOpening};
-use coupon_domain::ports::{CreateOutcome, Event, EventKind, NewCampaign};
+use coupon_domain::ports::{CreateOutcome, Event, EventKind, NewCampaign, RecordError};
 use coupon_domain::recording::Recording;
 use coupon_domain::round::RoundSpec;
 use coupon_domain::time::Timestamp;
@@ -80,8 +80,12 @@ impl History {
 
     /// Tells the ledger what was decided since.
     pub(super) async fn record(&mut self, ledger: &LedgerUnderTest) {
+        self.try_record(ledger).await.expect("it follows what the ledger has");
+    }
+
+    pub(super) async fn try_record(&mut self, ledger: &LedgerUnderTest) -> Result<(), RecordError> {
         let recording = self.take();
-        ledger.records.record(&self.campaign, &recording).await.expect("it follows what the ledger has");
+        ledger.records.record(&self.campaign, &recording).await
     }
 }
 
