@@ -97,10 +97,15 @@ impl Engine {
             let spec = RoundSpec::planned(&session.rules, id, start, self.keys.signing_id());
             let seen = self.admit(session).await?;
             let opened = self.settle(session, self.stores.gate.open_round(&session.id, &spec, seen).await)?;
-            if let RoundOpening::Overlaps(other) = opened.answers {
-                warn!(campaign = %session.id, round = %id, %other, "a planned round overlaps another and is left out");
-            }
             position = Some(opened.position.n);
+            match opened.answers {
+                RoundOpening::Opened => {}
+                RoundOpening::Overlaps(other) => {
+                    warn!(campaign = %session.id, round = %id, %other, "a planned round overlaps another and is left out");
+                }
+                // Somebody else is planning. Going on in turns would give later numbers to earlier rounds.
+                RoundOpening::AlreadyThere(_) | RoundOpening::CampaignEnded => break,
+            }
         }
         self.tick(session).await?;
         Ok(position)
