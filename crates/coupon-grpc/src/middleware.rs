@@ -1,12 +1,15 @@
-//! Around every call: a request id, a deadline that is answered as one, and a status for what is not a message at all.
+//! Around every call: one limit for the whole process, a request id, a deadline that is answered as one, and a status for what is not a
+//! message at all.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
@@ -33,14 +36,23 @@ pub(crate) fn current_request_id() -> String {
 }
 
 /// See the module.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct CallLayer;
+#[derive(Debug, Clone)]
+pub(crate) struct CallLayer {
+    places: Arc<Semaphore>,
+}
+
+impl CallLayer {
+    /// So many calls at once, over all connections; one more is refused, certainly not applied.
+    pub(crate) fn with_limit(calls: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(calls)) }
+    }
+}
 
 impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> CallService<S> {
-        CallService { inner }
+        CallService { inner, places: Arc::clone(&self.places) }
     }
 }
 
@@ -48,6 +60,7 @@ impl<S> Layer<S> for CallLayer {
 #[derive(Debug, Clone)]
 pub(crate) struct CallService<S> {
     inner: S,
+    places: Arc<Semaphore>,
 }
 
 impl<S> Service<Request<Body>> for CallService<S>
@@ -72,12 +85,16 @@ where
         let header = HeaderValue::from_str(&id);
         let path = request.uri().path().to_owned();
         let began = Instant::now();
+        let place = Arc::clone(&self.places).try_acquire_owned();
         let serve = async move {
             // Whatever was taken from a queue goes on without its caller; only the waiting ends here.
-            let mut response = match tokio::time::timeout(deadline, inner.call(request)).await {
-                Ok(Ok(response)) => readable(response),
-                Ok(Err(never)) => match never {},
-                Err(_elapsed) => status::deadline_exceeded().into_http(),
+            let mut response = match place {
+                Err(_full) => status::overloaded().into_http(),
+                Ok(_place) => match tokio::time::timeout(deadline, inner.call(request)).await {
+                    Ok(Ok(response)) => readable(response),
+                    Ok(Err(never)) => match never {},
+                    Err(_elapsed) => status::deadline_exceeded().into_http(),
+                },
             };
             measure(path, &response, began.elapsed());
             if let Ok(header) = header {

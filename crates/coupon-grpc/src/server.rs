@@ -21,6 +21,8 @@ use crate::services::Services;
 pub const MAX_REQUEST: usize = 16 * 1024;
 const MAX_HEADERS: u32 = 16 * 1024;
 const STREAMS_PER_CONNECTION: u32 = 512;
+/// Over all connections.
+const CALLS_AT_ONCE: usize = 50_000;
 /// Streams that this side resets because of the peer's mistakes; hyper's own guard against rapid reset, which tonic switches off.
 const MAX_LOCAL_RESETS: usize = 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -60,7 +62,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(GrpcWebLayer::new())
-        .layer(CallLayer)
+        .layer(CallLayer::with_limit(CALLS_AT_ONCE))
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), announce_stop)
         .await?;

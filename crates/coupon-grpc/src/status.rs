@@ -111,6 +111,11 @@ pub(crate) fn deadline_exceeded() -> Status {
     build(Kind::DEADLINE, "no answer before the deadline".to_owned(), ErrorDetails::new())
 }
 
+/// The status of a call for which the whole process has no place.
+pub(crate) fn overloaded() -> Status {
+    of(Fault::Overloaded { retry_after: Duration::from_millis(100) })
+}
+
 /// The status of bytes that are no message of the contract.
 pub(crate) fn unreadable() -> Status {
     let mut details = ErrorDetails::new();

@@ -32,7 +32,7 @@ enum Command {
     /// Serve (the default)
     Serve(Settings),
     /// Bring the schema of the stores up to date, and end
-    Migrate(Settings),
+    Migrate(Migrate),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -46,6 +46,16 @@ enum Command {
 enum ConfigCommand {
     /// Print each setting and where it comes from, and say whether they make sense together
     Check(Settings),
+}
+
+#[derive(Debug, Args)]
+struct Migrate {
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Load the functions into this Redis too, by a user who may; the service's own user then needs no right to load any
+    #[arg(long, env = "COUPON_REDIS_ADMIN_URL", value_name = "URL", hide_env_values = true)]
+    redis_admin_url: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -82,7 +92,7 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
     let done = match cli.command {
         None => run_service(cli.settings).await,
         Some(Command::Serve(settings)) => run_service(settings).await,
-        Some(Command::Migrate(settings)) => migrate(&settings).await,
+        Some(Command::Migrate(call)) => migrate(&call).await,
         Some(Command::Config(ConfigCommand::Check(settings))) => return check(&settings, &origins),
         Some(Command::Healthcheck(ask)) => healthcheck(&ask).await,
         Some(Command::Version) => {
@@ -114,10 +124,14 @@ async fn run_service(settings: Settings) -> anyhow::Result<()> {
     serve::run(settings).await
 }
 
-async fn migrate(settings: &Settings) -> anyhow::Result<()> {
-    logging::start(settings)?;
+async fn migrate(call: &Migrate) -> anyhow::Result<()> {
+    let Migrate { settings, redis_admin_url } = call;
     settings.check().context(Misconfigured)?;
+    logging::start(settings).context(Misconfigured)?;
     print(&stores::bring_up_to_date(settings).await?);
+    if let Some(url) = redis_admin_url {
+        print(&stores::load_functions(settings, url).await?);
+    }
     Ok(())
 }
 

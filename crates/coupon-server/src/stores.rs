@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use backon::{ConstantBuilder, Retryable as _};
 use coupon_domain::ports::{CampaignRepository as _, Gate, GateError, LedgerError};
 use coupon_embedded::Embedded;
@@ -120,6 +120,19 @@ async fn open_postgres(settings: &Settings, url: &str) -> anyhow::Result<Postgre
         anyhow::Error::new(unfit).context(format!("Postgres at {} is refused", without_password(url)))
     })?;
     Ok(ledger)
+}
+
+/// Loads the functions into Redis with the rights of this address, and says so.
+///
+/// # Errors
+/// If a store is away or does not allow it, or the settings mean the embedded stores.
+pub async fn load_functions(settings: &Settings, admin_url: &str) -> anyhow::Result<String> {
+    let Backend::Shared { database_url, .. } = settings.backend()? else {
+        bail!("--redis-admin-url goes with --database-url and --redis-url");
+    };
+    let installation = open_postgres(settings, &database_url).await?.installation().await?;
+    RedisGate::install_functions(&RedisConfig::new(admin_url, installation)).await?;
+    Ok(format!("the functions are loaded at {}", without_password(admin_url)))
 }
 
 fn absent(store: &'static str, url: &str, source: anyhow::Error) -> anyhow::Error {

@@ -135,6 +135,17 @@ async fn migrate_says_what_it_did_and_does_nothing_twice() {
     assert_eq!((code, said.contains("is up to date")), (0, true), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_loads_the_functions_for_a_service_that_may_not() {
+    let redis = RedisServer::start().await.expect("redis starts");
+    let database = PostgresServer::shared().await.expect("postgres").database().await.expect("a database");
+    let admin = format!("--redis-admin-url={}", redis.url());
+    let urls = [format!("--database-url={}", database.url()), format!("--redis-url={}", redis.url())];
+    let (code, said) = run(&["migrate", &urls[0], &urls[1], &admin]).await;
+    assert_eq!((code, said.contains("the functions are loaded")), (0, true), "{said}");
+    assert!(redis.command(&["FUNCTION", "LIST"]).await.expect("an answer").contains("coupon_v1"));
+}
+
 #[tokio::test]
 async fn version_and_help_are_for_people() {
     let (code, said) = run(&["version"]).await;
