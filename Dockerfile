@@ -1,11 +1,11 @@
 FROM rust:1-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked
+RUN cargo build --profile dist --locked
 
 FROM debian:bookworm-slim
 RUN useradd --system --create-home --home-dir /var/lib/coupon coupon
-COPY --from=build /src/target/release/coupon /usr/local/bin/coupon
+COPY --from=build /src/target/dist/coupon /usr/local/bin/coupon
 USER coupon
 WORKDIR /var/lib/coupon
 ENV COUPON_DATA_DIR=/var/lib/coupon/data
