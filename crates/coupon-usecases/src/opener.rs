@@ -141,15 +141,17 @@ async fn recover(engine: &Engine, session: &Session, from: u64) -> Result<Recove
         give_tail(engine, session, fence.wait).await?;
     }
     let frozen = engine.stores.gate.freeze(&session.id, epoch).await?;
-    let cursor = drain_all(engine, session).await?;
-    let cursor = declare_loss(engine, session, epoch, cursor).await?;
-    match compare(frozen, cursor) {
-        Comparison::Equal => engine.stores.gate.reopen(&session.id, epoch).await?,
-        Comparison::Behind => load(engine, session, epoch).await?,
-        Comparison::Fork => {
-            error!(campaign = %session.id, ?frozen, cursor = %cursor.position, "gate and ledger have different histories");
-            return Err(Fault::Halted);
-        }
+    let drained = drain_all(engine, session).await?;
+    let comparison = compare(frozen, drained);
+    if matches!(comparison, Comparison::Fork) {
+        error!(campaign = %session.id, ?frozen, cursor = %drained.position, "gate and ledger have different histories");
+        return Err(Fault::Halted);
+    }
+    let cursor = declare_loss(engine, session, epoch, drained).await?;
+    if matches!(comparison, Comparison::Equal) && cursor == drained {
+        engine.stores.gate.reopen(&session.id, epoch).await?;
+    } else {
+        load(engine, session, epoch).await?;
     }
     if !engine.stores.campaigns.mark_open(&session.id, epoch).await? {
         return Ok(Recovery::Anothers);
@@ -191,6 +193,9 @@ async fn acknowledged(engine: &Engine, session: &Session) -> Result<u64, Fault> 
 /// What was answered and is nowhere any more is declared lost and burnt, and the campaign is paused until an operator resumes it.
 async fn declare_loss(engine: &Engine, session: &Session, epoch: u64, cursor: Cursor) -> Result<Cursor, Fault> {
     let acknowledged = acknowledged(engine, session).await?;
+    if acknowledged <= cursor.position.n {
+        return Ok(cursor);
+    }
     let snapshot = engine.stores.records.snapshot(&session.id).await?;
     let rounds: Vec<_> = snapshot.rounds.into_iter().map(|round| round.view).collect();
     let total = session.rules.total_limit.map(u64::from);

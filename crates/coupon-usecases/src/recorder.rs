@@ -29,7 +29,7 @@ pub(crate) async fn run(engine: Arc<Engine>, session: Arc<Session>) {
         // Decisions gather: one transaction for many.
         tokio::time::sleep(engine.settings.recorder_pause).await;
         // What other instances decided is seen by the scheduler's tick. While a gate is being recovered, each gives what it was told.
-        if session.lag() == 0 {
+        if session.lag() == 0 || session.is_recording_halted() {
             continue;
         }
         if let Err(fault) = engine.drain(&session).await {

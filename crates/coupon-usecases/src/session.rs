@@ -170,9 +170,11 @@ impl Session {
         self.live().seen
     }
 
-    /// Takes over what the ledger said at `asked`. What was seen of this epoch stays seen.
+    /// Takes over what the ledger said at `asked` of an open campaign. What was seen stays seen; what was told in an epoch that is over
+    /// is recorded by now, or can never be.
     pub(crate) fn adopt(&self, standing: &Standing, asked: Instant) {
         let mut live = self.live();
+        live.tail.retain(|entry| entry.epoch >= standing.epoch);
         let n = standing.cursor.position.n.max(live.seen.n);
         live.seen = Position { epoch: standing.epoch, n };
         live.confirmed = Some(asked);
@@ -205,6 +207,10 @@ impl Session {
         self.live().raised
     }
 
+    pub(crate) fn is_recording_halted(&self) -> bool {
+        self.live().recording_halted
+    }
+
     /// Notes that recording cannot go on; answers whether that is news.
     pub(crate) fn halt_recording(&self) -> bool {
         !std::mem::replace(&mut self.live().recording_halted, true)
@@ -220,8 +226,10 @@ impl Session {
         live.seen = live.seen.max(decided.position);
         live.gate_time = Some((decided.at, Instant::now()));
         if let Some(entry) = &decided.entry {
-            let at = live.tail.partition_point(|earlier| earlier.first < entry.first);
-            live.tail.insert(at, entry.clone());
+            if entry.last > live.cursor.position.n {
+                let at = live.tail.partition_point(|earlier| earlier.first < entry.first);
+                live.tail.insert(at, entry.clone());
+            }
             drop(live);
             self.decided.notify_one();
         }
@@ -242,8 +250,10 @@ impl Session {
         lock(&self.reserve_lanes).retain(|id, _| still_there(id));
         lock(&self.claim_lanes).retain(|id, _| still_there(id));
         let mut live = self.live();
-        live.rounds = Arc::new(rounds);
-        live.rounds_at = decided.position;
+        if decided.position >= live.rounds_at {
+            live.rounds = Arc::new(rounds);
+            live.rounds_at = decided.position;
+        }
     }
 
     pub(crate) fn rounds(&self) -> Arc<Rounds> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use coupon_proto::v1 as pb;
 use coupon_testkit::postgres::{PostgresDatabase, PostgresServer};
 use coupon_testkit::redis::RedisServer;
+use futures::{StreamExt as _, stream};
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 
@@ -137,6 +138,42 @@ async fn an_emptied_redis_folder_and_two_instances_end_with_exactly_the_supply()
     let serials: std::collections::HashSet<_> = answered.values().map(|coupon| coupon.serial).collect();
     assert_eq!(serials.len(), 25);
     assert_kept(&one, &campaign, &answered).await;
+}
+
+/// Entries of two instances follow each other in turn, far ahead of the recorder: each gives its own, until all fit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_flushed_under_the_load_of_two_instances_loses_no_yes() {
+    let shared = Shared::start().await;
+    let one = shared.service().await;
+    let keys = format!("--keys-file={}", one.data_dir().join("master.keys").display());
+    let [database, redis] = shared.arguments();
+    let two = Process::start(&[&keys, &database, &redis]).await;
+    let campaign = one.open_rush(1500).await;
+    let everybody = users(2000);
+    let half_way = tokio::sync::Semaphore::new(0);
+
+    let claims = stream::iter(everybody.iter().enumerate()).map(|(n, user)| {
+        let (service, campaign, half_way) = (if n % 2 == 0 { &one } else { &two }, &campaign, &half_way);
+        async move {
+            let answer = service.claim(campaign, user).await;
+            half_way.add_permits(1);
+            (user.clone(), coupon(&answer).cloned())
+        }
+    });
+    let claims = claims.buffer_unordered(64).filter_map(async |(user, coupon)| Some((user, coupon?)));
+    let flush = async {
+        let _permits = half_way.acquire_many(700).await.expect("answers come");
+        shared.redis.command(&["FLUSHALL"]).await.expect("flushed");
+    };
+    let (answered, ()): (HashMap<_, _>, ()) = tokio::join!(claims.collect(), flush);
+
+    assert_eq!(answered.len(), 1500);
+    let serials: std::collections::HashSet<_> = answered.values().map(|coupon| coupon.serial).collect();
+    assert_eq!(serials.len(), 1500);
+    let logs = one.log() + &two.log();
+    assert!(!logs.contains("are lost"), "{logs}");
+    let some = answered.into_iter().take(300).collect();
+    assert_kept(&two, &campaign, &some).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
