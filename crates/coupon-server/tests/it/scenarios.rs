@@ -5,8 +5,7 @@ use futures::future::join_all;
 use pb::RefusalReason as Reason;
 
 use crate::shop::{
-    On, Outcome, Shop, a_fifth, assert_split, at, campaign, daily, eventually, fixed, instant, on_both, open_campaign,
-    seconds, users,
+    On, Shop, a_fifth, assert_split, at, campaign, daily, eventually, fixed, instant, on_both, open_campaign, users,
 };
 
 on_both! {
@@ -19,21 +18,9 @@ on_both! {
     s6_a_thousand_users_and_a_hundred_coupons
     s8_campaigns_of_one_day_share_nothing
     s8_user_ids_of_any_shape
-    s10_another_users_coupon_a_guess_and_a_typo_look_alike
-    s12_paused_no_yes_and_repeats_go_on
     a_yes_is_answered_again_after_the_window_closed
     a_coupon_limit_holds_over_rounds
     a_shared_pool_ends_at_its_limit
-    redeem_works_right_after_the_claim
-    redeem_works_although_the_recorder_was_idle
-    sixty_redeems_at_once_and_no_innocent_caller_fails
-    redeem_refuses_in_the_order_of_the_rules
-    validate_only_writes_nothing
-    lists_of_coupons_page_and_count
-    campaigns_page_newest_first
-    a_repeated_request_id_is_harmless
-    a_title_is_taken_until_the_campaign_ends
-    a_draft_has_not_opened
 }
 
 async fn s1_windows_open_and_close_to_the_millisecond(on: On) {
@@ -240,49 +227,6 @@ async fn s8_user_ids_of_any_shape(on: On) {
     }
 }
 
-async fn s10_another_users_coupon_a_guess_and_a_typo_look_alike(on: On) {
-    let shop = Shop::open(on).await;
-    let (c, r) = shop.create(open_campaign("codes", 10)).await;
-    shop.set("23:00:00").await;
-    let coupon = shop.claim(&c, &r, "ada").await.granted();
-    let mut typo = coupon.code.clone();
-    let last = if typo.pop() == Some('0') { '1' } else { '0' };
-    typo.push(last);
-
-    let anothers = shop.redeem(&coupon.code, "bob", "order-1", 100).await.refusal();
-    let guessed = shop.redeem("7K3MZ-9QXT2-7K3MZ-9QXT2", "ada", "order-1", 100).await.refusal();
-    let mistyped = shop.redeem(&typo, "ada", "order-1", 100).await.refusal();
-    assert_eq!(anothers.reason(), Reason::UnknownCoupon);
-    assert_eq!((&guessed, &mistyped), (&anothers, &anothers));
-    shop.redeem(&coupon.code.to_lowercase().replace('-', ""), "ada", "order-1", 100).await.granted();
-}
-
-async fn s12_paused_no_yes_and_repeats_go_on(on: On) {
-    let instances = if on == On::Embedded { 1 } else { 2 };
-    let shop = Shop::with_instances(on, instances).await;
-    let (c, r) = shop.create(campaign("pause", fixed(10))).await;
-    shop.set("22:56:00").await;
-    shop.all_reserve(&c, &r, &users(4)).await;
-    shop.set("23:00:00").await;
-    let first = shop.claim(&c, &r, "user-0").await.granted();
-
-    let operator = &mut shop.instances[0].campaigns.clone();
-    let request = pb::PauseCampaignRequest { campaign_id: c.clone(), request_id: String::new() };
-    let paused = operator.pause_campaign(request).await.expect("paused").into_inner().campaign.expect("a campaign");
-    assert_eq!(paused.state(), pb::CampaignState::Paused);
-    for mut instance in shop.instances.iter().cloned() {
-        assert_eq!(instance.claim(&c, &r, "user-1").await.expect("an answer").reason(), Reason::Paused);
-        assert_eq!(instance.claim(&c, &r, "user-0").await.expect("an answer").granted(), first);
-    }
-    shop.redeem(&first.code, "user-0", "order-1", 100).await.granted();
-
-    let request = pb::ResumeCampaignRequest { campaign_id: c.clone(), request_id: String::new() };
-    operator.resume_campaign(request).await.expect("resumed");
-    for (n, mut instance) in (1..).zip(shop.instances.iter().cloned()) {
-        assert_eq!(instance.claim(&c, &r, &format!("user-{n}")).await.expect("an answer").granted().serial, Some(n));
-    }
-}
-
 async fn a_yes_is_answered_again_after_the_window_closed(on: On) {
     let shop = Shop::open(on).await;
     let (c, r) = shop.create(campaign("repeat", fixed(10))).await;
@@ -327,236 +271,6 @@ async fn a_shared_pool_ends_at_its_limit(on: On) {
     shop.set("21:10:00").await;
     let others: Vec<_> = (10..20).map(|n| format!("user-{n}")).collect();
     assert_split(&shop.all_claim(&c, "", &others).await, 5, 5, Reason::SoldOut);
-}
-
-async fn redeem_works_right_after_the_claim(on: On) {
-    let shop = Shop::open(on).await;
-    let (c, r) = shop.create(open_campaign("at once", 100)).await;
-    shop.set("23:00:00").await;
-    // Each redeems the moment the claim is answered: the recorder has had no time.
-    let calls = users(50).into_iter().map(|user| {
-        let (shop, c, r) = (&shop, &c, &r);
-        async move {
-            let coupon = shop.claim(c, r, &user).await.granted();
-            let redemption = shop.redeem(&coupon.code, &user, &format!("order-{user}"), 999).await;
-            assert!(!redemption.replayed);
-            redemption.granted()
-        }
-    });
-    let redemptions = join_all(calls).await;
-    assert!(redemptions.iter().all(|r| r.discount == Some(crate::shop::euros(199))), "20 % of 9.99, rounded down");
-}
-
-async fn redeem_works_although_the_recorder_was_idle(on: On) {
-    let shop = Shop::open_with_idle_recorder(on).await;
-    let (c, r) = shop.create(open_campaign("idle", 10)).await;
-    shop.set("23:00:00").await;
-    let coupon = shop.claim(&c, &r, "ada").await.granted();
-    assert!(shop.ledger_coupons(&c, &["ada".to_owned()]).await.is_empty(), "nothing was recorded yet");
-    shop.redeem(&coupon.code, "ada", "order-1", 100).await.granted();
-
-    let another = shop.claim(&c, &r, "bob").await.granted();
-    let key = pb::get_coupon_request::Key::Code(another.code.clone());
-    let request = pb::GetCouponRequest { user_id: "bob".to_owned(), key: Some(key) };
-    let found = shop.instances[0].coupons.clone().get_coupon(request).await.expect("found").into_inner().coupon;
-    let found = found.expect("a coupon");
-    assert_eq!((found.id, found.code, found.state), (another.id, another.code, another.state));
-    assert!(found.benefit.is_some());
-}
-
-async fn sixty_redeems_at_once_and_no_innocent_caller_fails(on: On) {
-    let shop = Shop::open(on).await;
-    let (c, r) = shop.create(open_campaign("sixty", 100)).await;
-    shop.set("23:00:00").await;
-    let wanted = shop.claim(&c, &r, "ada").await.granted();
-    let innocent = join_all(users(20).into_iter().map(|user| {
-        let (shop, c, r) = (&shop, &c, &r);
-        async move { shop.claim(c, r, &user).await.granted() }
-    }))
-    .await;
-
-    let greedy = join_all((0..60).map(|n| {
-        let (shop, code) = (&shop, &wanted.code);
-        async move { shop.redeem(code, "ada", &format!("greedy-{n}"), 100).await }
-    }));
-    let honest = join_all(innocent.iter().map(|coupon| {
-        let shop = &shop;
-        async move { shop.redeem(&coupon.code, &coupon.user_id, &format!("order-{}", coupon.id), 100).await }
-    }));
-    let (greedy, honest) = tokio::join!(greedy, honest);
-
-    assert!(honest.iter().all(|redemption| redemption.yes().is_some()));
-    let winners: Vec<_> = greedy.iter().filter_map(|redemption| redemption.yes()).collect();
-    assert_eq!(winners.len(), 1);
-    let order = winners[0].order_id.clone();
-    for refused in greedy.into_iter().filter(|redemption| redemption.yes().is_none()) {
-        let refusal = refused.refusal();
-        assert_eq!((refusal.reason(), &refusal.order_id), (Reason::AlreadyRedeemed, &order));
-    }
-}
-
-async fn redeem_refuses_in_the_order_of_the_rules(on: On) {
-    let shop = Shop::open(on).await;
-    let min = pb::Benefit {
-        kind: Some(pb::benefit::Kind::PercentOff(50)),
-        min_order: Some(crate::shop::euros(1000)),
-        max_discount: Some(crate::shop::euros(700)),
-    };
-    let (c, r) = shop.create(pb::Campaign { benefit: Some(min), ..open_campaign("order", 10) }).await;
-    shop.set("23:00:00").await;
-    let (a, b) = (shop.claim(&c, &r, "ada").await.granted(), shop.claim(&c, &r, "bob").await.granted());
-
-    assert_eq!(shop.redeem(&a.code, "ada", "small", 999).await.reason(), Reason::MinOrderNotMet);
-    let dollars = coupon_proto::google::r#type::Money { currency_code: "USD".to_owned(), units: 20, nanos: 0 };
-    let mut foreign = crate::shop::redeem_request(&a.code, "ada", "foreign", 0);
-    foreign.order = Some(pb::Order { id: "foreign".to_owned(), amount: Some(dollars) });
-    let answer = shop.instances[0].coupons.clone().redeem(foreign).await.expect("an answer").into_inner();
-    assert!(
-        matches!(answer.outcome, Some(pb::redeem_response::Outcome::Refusal(r)) if r.reason() == Reason::CurrencyMismatch)
-    );
-
-    let first = shop.redeem(&a.code, "ada", "order-1", 2000).await;
-    assert_eq!(first.clone().granted().discount, Some(crate::shop::euros(700)));
-    let again = shop.redeem(&a.code, "ada", "order-1", 2000).await;
-    assert!(again.replayed && again.outcome == first.outcome);
-    assert_eq!(shop.redeem(&a.code, "ada", "order-1", 2001).await.reason(), Reason::OrderMismatch);
-    assert_eq!(shop.redeem(&b.code, "bob", "order-1", 2000).await.reason(), Reason::OrderHasCoupon);
-    let used = shop.redeem(&a.code, "ada", "order-2", 2000).await.refusal();
-    assert_eq!((used.reason(), used.order_id.as_str()), (Reason::AlreadyRedeemed, "order-1"));
-
-    // Valid for a week: a millisecond before the end yes, at the end no.
-    let end = at("23:00:00").plus(std::time::Duration::from_secs(7 * 86_400));
-    shop.set_to(end.minus(std::time::Duration::from_millis(1))).await;
-    assert_eq!(shop.redeem(&b.code, "bob", "order-3", 999).await.reason(), Reason::MinOrderNotMet, "still valid");
-    shop.set_to(end).await;
-    assert_eq!(shop.redeem(&b.code, "bob", "order-3", 2000).await.reason(), Reason::Expired);
-}
-
-async fn validate_only_writes_nothing(on: On) {
-    let shop = Shop::open(on).await;
-    let (c, r) = shop.create(open_campaign("as if", 10)).await;
-    shop.set("23:00:00").await;
-    let coupon = shop.claim(&c, &r, "ada").await.granted();
-    let request =
-        pb::RedeemRequest { validate_only: true, ..crate::shop::redeem_request(&coupon.code, "ada", "order-1", 500) };
-    let answer = shop.instances[0].coupons.clone().redeem(request).await.expect("an answer").into_inner();
-    assert!(
-        matches!(answer.outcome, Some(pb::redeem_response::Outcome::Redemption(r)) if r.discount == Some(crate::shop::euros(100)))
-    );
-    let listed = shop.recorded(&c, &["ada".to_owned()], 1).await;
-    assert_eq!(listed[0].state(), pb::CouponState::Issued);
-    assert!(!shop.redeem(&coupon.code, "ada", "order-2", 500).await.replayed);
-}
-
-async fn lists_of_coupons_page_and_count(on: On) {
-    let shop = Shop::open(on).await;
-    let many = pb::Campaign { max_per_user: Some(5), ..open_campaign("many", 5) };
-    let (c, _) = shop.create(daily(many, "0,10,20,30,40 21 * * *")).await;
-    let mut coupons = Vec::new();
-    for time in ["21:00:00", "21:10:00", "21:20:00", "21:30:00", "21:40:00"] {
-        shop.set(time).await;
-        // The clock has jumped; the scheduler plans the rounds that time would have brought.
-        eventually(|| async { (shop.round(&c, "").await.phase() == pb::RoundPhase::Claiming).then_some(()) }).await;
-        coupons.push(shop.claim(&c, "", "ada").await.granted());
-    }
-    shop.redeem(&coupons[1].code, "ada", "order-1", 100).await.granted();
-    shop.recorded(&c, &["ada".to_owned()], 5).await;
-
-    let mut client = shop.instances[0].coupons.clone();
-    let mut request = pb::ListCouponsRequest { user_id: "ada".to_owned(), page_size: 2, ..Default::default() };
-    let mut ids = Vec::new();
-    loop {
-        let page = client.list_coupons(request.clone()).await.expect("a page").into_inner();
-        assert_eq!(page.counts.map(|n| (n.total, n.issued, n.redeemed)), Some((5, 4, 1)));
-        ids.extend(page.coupons.into_iter().map(|coupon| coupon.id));
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    assert_eq!(ids, coupons.iter().map(|coupon| coupon.id.clone()).collect::<Vec<_>>());
-    let redeemed =
-        pb::ListCouponsRequest { state: pb::CouponState::Redeemed.into(), page_token: String::new(), ..request };
-    let page = client.list_coupons(redeemed).await.expect("a page").into_inner();
-    assert_eq!(page.coupons.iter().map(|coupon| &coupon.id).collect::<Vec<_>>(), [&coupons[1].id]);
-}
-
-async fn campaigns_page_newest_first(on: On) {
-    let shop = Shop::open(on).await;
-    let mut created = Vec::new();
-    for n in 0..5 {
-        created.push(shop.create(campaign(&format!("number {n}"), fixed(1))).await.0);
-    }
-    created.reverse();
-    let mut client = shop.instances[0].campaigns.clone();
-    let (mut ids, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = pb::ListCampaignsRequest { page_size: 2, page_token, ..Default::default() };
-        let page = client.list_campaigns(request).await.expect("a page").into_inner();
-        ids.extend(page.campaigns.into_iter().map(|campaign| campaign.id));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    assert_eq!(ids, created);
-    let drafts = pb::ListCampaignsRequest { state: pb::CampaignState::Draft.into(), ..Default::default() };
-    assert!(client.list_campaigns(drafts).await.expect("a page").into_inner().campaigns.is_empty());
-}
-
-async fn a_repeated_request_id_is_harmless(on: On) {
-    let shop = Shop::open(on).await;
-    let mut operator = shop.instances[0].campaigns.clone();
-    let id = "0190d0a0-0000-7000-8000-000000000001".to_owned();
-    let create = pb::CreateCampaignRequest {
-        campaign: Some(campaign("once", fixed(1))),
-        request_id: id.clone(),
-        ..Default::default()
-    };
-    let first = operator.create_campaign(create.clone()).await.expect("created").into_inner();
-    let again = operator.create_campaign(create).await.expect("created").into_inner();
-    assert_eq!(first, again);
-    let campaign_id = first.campaign.expect("a campaign").id;
-
-    let activate = pb::ActivateCampaignRequest {
-        campaign_id: campaign_id.clone(),
-        request_id: "0190d0a0-0000-7000-8000-000000000002".to_owned(),
-    };
-    let pause = pb::PauseCampaignRequest { campaign_id: campaign_id.clone(), request_id: String::new() };
-    operator.activate_campaign(activate.clone()).await.expect("active");
-    operator.pause_campaign(pause).await.expect("paused");
-    let repeat =
-        operator.activate_campaign(activate).await.expect("harmless").into_inner().campaign.expect("a campaign");
-    assert_eq!(repeat.state(), pb::CampaignState::Paused, "a late repeat does not undo the pause");
-
-    let reused = pb::ResumeCampaignRequest { campaign_id, request_id: id };
-    assert_eq!(operator.resume_campaign(reused).await.expect_err("used").code(), tonic::Code::FailedPrecondition);
-}
-
-async fn a_title_is_taken_until_the_campaign_ends(on: On) {
-    let shop = Shop::open(on).await;
-    let mut operator = shop.instances[0].campaigns.clone();
-    shop.create(campaign("title", fixed(1))).await;
-    let same = pb::CreateCampaignRequest { campaign: Some(campaign("title", fixed(2))), ..Default::default() };
-    assert_eq!(operator.create_campaign(same).await.expect_err("taken").code(), tonic::Code::AlreadyExists);
-    let longer = pb::Validity { until: Some(pb::validity::Until::AfterClaim(seconds(8 * 86_400))) };
-    shop.create(pb::Campaign { validity: Some(longer), ..campaign("title", fixed(1)) }).await;
-}
-
-async fn a_draft_has_not_opened(on: On) {
-    let shop = Shop::open(on).await;
-    let mut operator = shop.instances[0].campaigns.clone();
-    let request = pb::CreateCampaignRequest { campaign: Some(campaign("draft", fixed(1))), ..Default::default() };
-    let created = operator.create_campaign(request).await.expect("created").into_inner();
-    let (c, r) = (created.campaign.expect("a campaign").id, created.first_round.expect("a round").id);
-    shop.set("22:56:00").await;
-    let refused = shop.reserve(&c, &r, "ada").await;
-    assert!(matches!(&refused.outcome, Outcome::No(refusal) if refusal.reason() == Reason::NotOpenYet));
-    let pause = pb::PauseCampaignRequest { campaign_id: c.clone(), request_id: String::new() };
-    assert_eq!(operator.pause_campaign(pause).await.expect_err("a draft").code(), tonic::Code::FailedPrecondition);
-    let activate = pb::ActivateCampaignRequest { campaign_id: c.clone(), request_id: String::new() };
-    operator.activate_campaign(activate).await.expect("active");
-    shop.reserve(&c, &r, "ada").await.granted();
 }
 
 /// Two instances share one Redis and one Postgres.
