@@ -106,7 +106,9 @@ impl Loss<'_> {
             Supply::SharedPool => None,
         });
         let left = supply.map(|supply| u64::from(supply.saturating_sub(round.issued)));
-        [left, self.left_in_total].into_iter().flatten().min().unwrap_or(u64::MAX)
+        // Nobody without a place can have got one.
+        let seated = round.spec.reserve.map(|_| u64::from((round.places + burnt_places).saturating_sub(round.issued)));
+        [left, seated, self.left_in_total].into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 }
 

@@ -16,7 +16,7 @@ const CONNECTIONS: usize = 4;
 pub(crate) struct Readers {
     file: PathBuf,
     idle: Mutex<Vec<SqliteConnection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     /// A reader that outlives gate and ledger still keeps others out of the folder.
     _folder: Arc<DataFolder>,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Readers {
 impl Readers {
     pub(crate) fn of(folder: &Arc<DataFolder>, file: PathBuf) -> Arc<Self> {
         let idle = Mutex::new(Vec::with_capacity(CONNECTIONS));
-        Arc::new(Self { file, idle, permits: Semaphore::new(CONNECTIONS), _folder: Arc::clone(folder) })
+        Arc::new(Self { file, idle, permits: Arc::new(Semaphore::new(CONNECTIONS)), _folder: Arc::clone(folder) })
     }
 
     /// Runs a query on a thread that may block.
@@ -32,9 +32,13 @@ impl Readers {
         self: &Arc<Self>,
         query: impl FnOnce(&mut SqliteConnection) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, Failed> {
-        let _permit = self.permits.acquire().await.map_err(|e| Failed::Unavailable(e.into()))?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|e| Failed::Unavailable(e.into()))?;
         let readers = Arc::clone(self);
-        let reading = tokio::task::spawn_blocking(move || readers.run(query));
+        let reading = tokio::task::spawn_blocking(move || {
+            // Held until the query is done, whether or not its caller waits.
+            let _permit = permit;
+            readers.run(query)
+        });
         reading.await.map_err(|e| Failed::Unavailable(e.into()))?
     }
 

@@ -1,6 +1,7 @@
 //! A thread that owns a store: commands wait in a bounded channel, are run in groups, and are answered when their group is durable.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::{mpsc, oneshot};
@@ -34,7 +35,7 @@ pub(crate) struct Worker<S: Store> {
 impl<S: Store> Worker<S> {
     pub(crate) fn start(name: &str, store: S) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || run(store, receiver))?;
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || run_or_abort(store, receiver))?;
         Ok(Self { commands: Some(sender), thread: Some(thread) })
     }
 
@@ -70,6 +71,14 @@ impl<S: Store> Drop for Worker<S> {
             // It has panicked at worst, which its callers know.
             let _ = thread.join();
         }
+    }
+}
+
+/// A process whose store is gone answers nobody any more and would look well: it ends instead, and nothing uncommitted was answered.
+fn run_or_abort<S: Store>(store: S, commands: mpsc::Receiver<Command<S>>) {
+    if catch_unwind(AssertUnwindSafe(|| run(store, commands))).is_err() {
+        tracing::error!("the thread that owns a store has panicked; the process stops");
+        std::process::abort();
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use coupon_domain::benefit::{Benefit, BenefitKind};
 use coupon_domain::campaign::{Allocation, CampaignState, RulesDraft, Validity, Violation};
 use coupon_domain::ids::{CampaignId, CouponId, InvalidId, OrderId, RoundId, UserId};
+use coupon_domain::loss::NOBODY;
 use coupon_domain::money::{Currency, Money};
 use coupon_domain::ports::CouponFilter;
 use coupon_domain::redemption::CouponState;
@@ -120,6 +121,9 @@ impl Fields {
 fn ask(campaign: &str, round: &str, user: &str) -> Result<Ask, Fault> {
     let mut fields = Fields::default();
     let (campaign, round, user) = (fields.campaign_id(campaign), fields.round_id(round), fields.user_id(user));
+    if user.as_ref().is_some_and(|user| user.as_str().starts_with(NOBODY)) {
+        fields.wrong("user_id", "must not begin with `lost:`, which is nobody's");
+    }
     let call = campaign.zip(round).zip(user).map(|((campaign, round), user)| Ask { campaign, round, user });
     fields.done(call)
 }

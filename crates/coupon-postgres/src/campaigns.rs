@@ -34,8 +34,9 @@ const LATEST_ROUNDS: &str =
 
 const STANDINGS: &str = "SELECT campaigns.id, campaigns.epoch AS raised_to, campaigns.open,
         journal_cursors.epoch, journal_cursors.n, journal_cursors.chain, journal_cursors.last_at,
-        journal_cursors.acknowledged
+        coalesce(acknowledged.n, 0) AS acknowledged
     FROM campaigns JOIN journal_cursors ON journal_cursors.campaign_id = campaigns.id
+        LEFT JOIN acknowledged ON acknowledged.campaign_id = campaigns.id
     WHERE CASE WHEN $1 IS NULL THEN campaigns.state <> 'ENDED' ELSE campaigns.id = $1 END
     ORDER BY campaigns.id";
 
@@ -101,7 +102,7 @@ impl StandingRow {
             epoch: unsigned(self.raised_to, "campaigns.epoch")?,
             open: self.open,
             cursor: self.cursor.read()?,
-            acknowledged: unsigned(self.acknowledged, "journal_cursors.acknowledged")?,
+            acknowledged: unsigned(self.acknowledged, "acknowledged.n")?,
         })
     }
 }
@@ -126,7 +127,7 @@ pub(crate) async fn request(
 
 impl PostgresLedger {
     async fn standings_of(&self, campaign: Option<CampaignId>) -> Result<Vec<Standing>, Failure> {
-        self.run(move |conn| {
+        self.run_urgent(move |conn| {
             Box::pin(async move {
                 let only = campaign.as_ref().map(CampaignId::as_str);
                 let rows = sql(STANDINGS).bind::<Nullable<Text>, _>(only).load::<StandingRow>(conn).await?;
@@ -169,7 +170,7 @@ impl CampaignRepository for PostgresLedger {
     }
 
     async fn now(&self) -> Result<Timestamp, LedgerError> {
-        let row = self.run(|conn| {
+        let row = self.run_urgent(|conn| {
             Box::pin(async move { Ok(sql("SELECT coupon_now() AS at").get_result::<NowRow>(conn).await?) })
         });
         Ok(timestamp(row.await?.at))
@@ -263,11 +264,11 @@ impl CampaignRepository for PostgresLedger {
 
     async fn acknowledge(&self, campaign: &CampaignId, n: u64) -> Result<(), LedgerError> {
         let campaign = campaign.clone();
-        let updated = self.run(move |conn| {
+        let updated = self.run_urgent(move |conn| {
             Box::pin(async move {
-                let update =
-                    sql("UPDATE journal_cursors SET acknowledged = $2 WHERE campaign_id = $1 AND acknowledged < $2");
-                Ok(update.bind::<Text, _>(campaign.as_str()).bind::<BigInt, _>(big(n)).execute(conn).await?)
+                let upsert = sql("INSERT INTO acknowledged (campaign_id, n) VALUES ($1, $2)
+                    ON CONFLICT (campaign_id) DO UPDATE SET n = greatest(acknowledged.n, excluded.n)");
+                Ok(upsert.bind::<Text, _>(campaign.as_str()).bind::<BigInt, _>(big(n)).execute(conn).await?)
             })
         });
         updated.await?;
@@ -276,7 +277,7 @@ impl CampaignRepository for PostgresLedger {
 
     async fn raise_epoch(&self, campaign: &CampaignId, from: u64) -> Result<Option<u64>, LedgerError> {
         let campaign = campaign.clone();
-        let raised = self.run(move |conn| {
+        let raised = self.run_urgent(move |conn| {
             Box::pin(async move {
                 let row = sql(RAISE_EPOCH)
                     .bind::<Text, _>(campaign.as_str())
@@ -292,7 +293,7 @@ impl CampaignRepository for PostgresLedger {
 
     async fn mark_open(&self, campaign: &CampaignId, epoch: u64) -> Result<bool, LedgerError> {
         let campaign = campaign.clone();
-        let updated = self.run(move |conn| {
+        let updated = self.run_urgent(move |conn| {
             Box::pin(async move {
                 let update = sql("UPDATE campaigns SET open = true WHERE id = $1 AND epoch = $2");
                 Ok(update.bind::<Text, _>(campaign.as_str()).bind::<BigInt, _>(big(epoch)).execute(conn).await?)

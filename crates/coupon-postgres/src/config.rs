@@ -51,6 +51,8 @@ impl PostgresConfig {
              SET statement_timeout = {};
              SET lock_timeout = {};
              SET idle_in_transaction_session_timeout = {};
+             DO $$ BEGIN IF pg_is_in_recovery() THEN
+                 RAISE EXCEPTION 'the database system is a standby'; END IF; END $$;
              DO $$ BEGIN SET lc_messages = 'C'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$",
             self.statement_timeout.as_millis(),
             self.lock_timeout.as_millis(),

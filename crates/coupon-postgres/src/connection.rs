@@ -30,10 +30,15 @@ pub(crate) enum End<T> {
     Rollback(T),
 }
 
+/// Connections for what keeps instances apart.
+const URGENT: usize = 2;
+
 /// The ledger in Postgres. Cloning it is cheap and shares the connections.
 #[derive(Clone)]
 pub struct PostgresLedger {
     pool: Pool<AsyncPgConnection>,
+    /// For what keeps instances apart: it must not queue behind bulk work, or a slow ledger would close every gate.
+    urgent: Pool<AsyncPgConnection>,
     acquire_timeout: Duration,
     call_timeout: Duration,
     /// Up to here no event is still to come; see `events.rs`.
@@ -47,20 +52,10 @@ impl PostgresLedger {
     /// # Errors
     /// [`LedgerError::Unavailable`] if Postgres cannot be reached, or not as this user.
     pub async fn connect(config: PostgresConfig) -> Result<Self, LedgerError> {
-        let (acquire_timeout, call_timeout) = (config.acquire_timeout, config.call_timeout);
-        let max_connections = config.max_connections;
-        let mut manager = ManagerConfig::default();
-        // No round trip before each use; a connection that is known to be closed is dropped all the same.
-        manager.recycling_method = RecyclingMethod::Fast;
-        let session: Arc<str> = config.session().into();
-        manager.custom_setup = Box::new(move |url| {
-            let (url, session) = (url.to_owned(), Arc::clone(&session));
-            Box::pin(async move { connect(&url, &session, config.connect_timeout).await })
-        });
-        let manager = AsyncDieselConnectionManager::new_with_config(config.url, manager);
-        let pool =
-            Pool::builder(manager).max_size(max_connections).build().map_err(|e| Failure::NoConnection(e.into()))?;
-        let ledger = Self { pool, acquire_timeout, call_timeout, settled: Arc::default() };
+        let urgent = pool(&config, URGENT)?;
+        let pool = pool(&config, config.max_connections.saturating_sub(URGENT).max(1))?;
+        let PostgresConfig { acquire_timeout, call_timeout, .. } = config;
+        let ledger = Self { pool, urgent, acquire_timeout, call_timeout, settled: Arc::default() };
         ledger.ping().await?;
         Ok(ledger)
     }
@@ -86,16 +81,33 @@ impl PostgresLedger {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> Work<'c, T> + Send + 'static,
     {
-        let ledger = self.clone();
+        self.run_on(&self.pool, work).await
+    }
+
+    /// The same, for what keeps instances apart.
+    pub(crate) async fn run_urgent<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        self.run_on(&self.urgent, work).await
+    }
+
+    async fn run_on<T, F>(&self, pool: &Pool<AsyncPgConnection>, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let (pool, acquire_timeout, call_timeout) = (pool.clone(), self.acquire_timeout, self.call_timeout);
         let task = tokio::spawn(async move {
-            let mut conn = ledger.acquire().await?;
-            match timeout(ledger.call_timeout, work(&mut conn)).await {
+            let mut conn = acquire(&pool, acquire_timeout).await?;
+            match timeout(call_timeout, work(&mut conn)).await {
                 Ok(result) => result,
                 Err(_) => {
                     // It may still be busy with that work: nobody else shall have it. And if the server has vanished without a word,
                     // those that lie idle are as dead, and each would cost somebody as long a wait.
                     drop(Object::take(conn));
-                    ledger.pool.retain(|_, _| false);
+                    pool.retain(|_, _| false);
                     Err(Failure::NoAnswer)
                 }
             }
@@ -131,13 +143,26 @@ impl PostgresLedger {
         })
         .await
     }
+}
 
-    async fn acquire(&self) -> Result<Object<AsyncPgConnection>, Failure> {
-        match timeout(self.acquire_timeout, self.pool.get()).await {
-            Ok(Ok(conn)) => Ok(conn),
-            Ok(Err(error)) => Err(Failure::NoConnection(error.into())),
-            Err(elapsed) => Err(Failure::NoConnection(elapsed.into())),
-        }
+fn pool(config: &PostgresConfig, size: usize) -> Result<Pool<AsyncPgConnection>, Failure> {
+    let mut manager = ManagerConfig::default();
+    // No round trip before each use; a connection that is known to be closed is dropped all the same.
+    manager.recycling_method = RecyclingMethod::Fast;
+    let (session, limit): (Arc<str>, _) = (config.session().into(), config.connect_timeout);
+    manager.custom_setup = Box::new(move |url| {
+        let (url, session) = (url.to_owned(), Arc::clone(&session));
+        Box::pin(async move { connect(&url, &session, limit).await })
+    });
+    let manager = AsyncDieselConnectionManager::new_with_config(config.url.clone(), manager);
+    Pool::builder(manager).max_size(size).build().map_err(|e| Failure::NoConnection(e.into()))
+}
+
+async fn acquire(pool: &Pool<AsyncPgConnection>, limit: Duration) -> Result<Object<AsyncPgConnection>, Failure> {
+    match timeout(limit, pool.get()).await {
+        Ok(Ok(conn)) => Ok(conn),
+        Ok(Err(error)) => Err(Failure::NoConnection(error.into())),
+        Err(elapsed) => Err(Failure::NoConnection(elapsed.into())),
     }
 }
 

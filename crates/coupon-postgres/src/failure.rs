@@ -24,11 +24,12 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// The unique key that a statement would have broken.
-    pub(crate) fn unique_key(&self) -> Option<String> {
+    /// The unique or foreign key that a statement would have broken.
+    pub(crate) fn broken_key(&self) -> Option<String> {
+        use DatabaseErrorKind::{ForeignKeyViolation, UniqueViolation};
         match self {
-            Self::Sql(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, info)) => {
-                let key = info.constraint_name().unwrap_or("a unique key");
+            Self::Sql(Error::DatabaseError(UniqueViolation | ForeignKeyViolation, info)) => {
+                let key = info.constraint_name().unwrap_or("a key");
                 Some(info.details().map_or_else(|| key.to_owned(), |details| format!("{key}: {details}")))
             }
             _ => None,

@@ -2,7 +2,7 @@
 
 use coupon_domain::ports::LedgerError;
 use diesel::QueryableByName;
-use diesel::sql_types::{Bool, Integer, Text};
+use diesel::sql_types::{Integer, Text};
 use diesel_async::RunQueryDsl as _;
 
 use crate::connection::PostgresLedger;
@@ -25,9 +25,6 @@ pub enum Unfit {
         /// What it is.
         found: String,
     },
-    /// It only repeats another server.
-    #[error("Postgres is a standby; the ledger needs the primary")]
-    Standby,
     /// The schema is missing or old.
     #[error("the database lacks the migrations {}; run `coupon migrate`", .0.join(", "))]
     NotMigrated(Vec<String>),
@@ -42,8 +39,6 @@ struct Settings {
     version_number: i32,
     #[diesel(sql_type = Text)]
     version: String,
-    #[diesel(sql_type = Bool)]
-    standby: bool,
     #[diesel(sql_type = Text)]
     fsync: String,
     #[diesel(sql_type = Text)]
@@ -54,11 +49,11 @@ struct Settings {
 
 const SETTINGS: &str = "SELECT
     current_setting('server_version_num')::integer AS version_number, current_setting('server_version') AS version,
-    pg_is_in_recovery() AS standby, current_setting('fsync') AS fsync,
+    current_setting('fsync') AS fsync,
     current_setting('full_page_writes') AS full_page_writes, current_setting('synchronous_commit') AS synchronous_commit";
 
 impl PostgresLedger {
-    /// Refuses a server that is too old, a standby or set up to lose data, and a database without the schema.
+    /// Refuses a server that is too old or set up to lose data, and a database without the schema.
     ///
     /// # Errors
     /// See [`Unfit`].
@@ -69,9 +64,6 @@ impl PostgresLedger {
             .map_err(LedgerError::from)?;
         if settings.version_number < OLDEST {
             return Err(Unfit::TooOld(settings.version));
-        }
-        if settings.standby {
-            return Err(Unfit::Standby);
         }
         let switches = [
             ("fsync", settings.fsync),

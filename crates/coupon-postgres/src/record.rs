@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::ports::{Event, EventKind, LedgerError, RecordError};
 use coupon_domain::recording::{CouponRow, Cursor, PhaseRow, PlaceRow, Recording, RoundRow};
-use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{OptionalExtension as _, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
@@ -21,7 +21,7 @@ const LOCK_CURSOR: &str =
     "SELECT epoch, n, chain, last_at FROM journal_cursors WHERE campaign_id = $1 FOR UPDATE SKIP LOCKED";
 
 /// Locked, so that a recovery which ends meanwhile waits for this and then finds its gate behind the ledger.
-const OPENED_EPOCH: &str = "SELECT epoch FROM campaigns WHERE id = $1 AND open FOR SHARE";
+const CAMPAIGN_EPOCH: &str = "SELECT epoch, open FROM campaigns WHERE id = $1 FOR SHARE";
 
 const MOVE_CURSOR: &str =
     "UPDATE journal_cursors SET epoch = $2, n = $3, chain = $4, last_at = $5 WHERE campaign_id = $1";
@@ -46,9 +46,11 @@ enum Turned {
 }
 
 #[derive(QueryableByName)]
-struct OpenedRow {
+struct EpochRow {
     #[diesel(sql_type = BigInt)]
     epoch: i64,
+    #[diesel(sql_type = Bool)]
+    open: bool,
 }
 
 impl PostgresLedger {
@@ -74,7 +76,7 @@ impl PostgresLedger {
             Ok(Err(Turned::Outdated(epoch))) => {
                 Err(RecordError::Fork(format!("the campaign was opened in epoch {epoch}")))
             }
-            Err(failure) => match failure.unique_key() {
+            Err(failure) => match failure.broken_key() {
                 Some(key) => Err(RecordError::Fork(key)),
                 None => Err(LedgerError::from(failure).into()),
             },
@@ -97,8 +99,9 @@ async fn turned_away(
     if cursor != recording.from {
         return Ok(Some(Turned::Moved(cursor)));
     }
-    let opened = sql(OPENED_EPOCH).bind::<Text, _>(campaign.as_str()).get_result::<OpenedRow>(conn).await.optional()?;
-    let outdated = opened.map(|row| row.epoch).filter(|epoch| big(recording.epoch) < *epoch);
+    let opened =
+        sql(CAMPAIGN_EPOCH).bind::<Text, _>(campaign.as_str()).get_result::<EpochRow>(conn).await.optional()?;
+    let outdated = opened.filter(|row| row.open && big(recording.epoch) < row.epoch).map(|row| row.epoch);
     Ok(outdated.map(Turned::Outdated))
 }
 

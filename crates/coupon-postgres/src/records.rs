@@ -19,9 +19,11 @@ use crate::statement::sql;
 
 const CURSOR: &str = "SELECT epoch, n, chain, last_at FROM journal_cursors WHERE campaign_id = $1";
 
-const COUPON_COUNTS: &str = "SELECT user_id, count(*) AS coupons FROM coupons
-    WHERE round_no = ANY (ARRAY(SELECT no FROM rounds WHERE campaign_id = $1)) AND user_id > $2
-    GROUP BY user_id ORDER BY user_id LIMIT $3";
+/// A page of each round, so that the index by round and user serves it: whoever is among the first in all rounds is so in each.
+const COUPON_COUNTS: &str = "SELECT c.user_id, count(*) AS coupons
+    FROM rounds CROSS JOIN LATERAL (
+        SELECT user_id FROM coupons WHERE round_no = rounds.no AND user_id > $2 ORDER BY user_id LIMIT $3) AS c
+    WHERE rounds.campaign_id = $1 GROUP BY c.user_id ORDER BY c.user_id LIMIT $3";
 
 const SEAT: &str = "SELECT p.user_id, p.ticket, p.reserved_at, c.serial, c.claimed_at
     FROM (SELECT $2 AS user_id) AS asked

@@ -180,7 +180,8 @@ async fn what_is_in_no_store_any_more_is_burnt_and_the_campaign_is_paused_until_
     claim_all(&service, &campaign, &users[..10], &mut answered).await;
     assert_kept(&service, &campaign, &answered).await;
     // As if an instance had said that it was told of seven more, and had gone together with Redis.
-    let acknowledged = "UPDATE journal_cursors SET acknowledged = n + 7";
+    let acknowledged = "INSERT INTO acknowledged SELECT campaign_id, n + 7 FROM journal_cursors
+        ON CONFLICT (campaign_id) DO UPDATE SET n = excluded.n";
     shared.database.psql(acknowledged).await.expect("written");
     shared.redis.command(&["FLUSHALL"]).await.expect("flushed");
 
@@ -220,6 +221,21 @@ async fn a_redis_that_hangs_costs_the_deadline_and_no_yes() {
     );
     assert_eq!(coupon(&service.claim(&campaign, "ada").await), coupon(&first));
     assert_eq!(answered.len() + 1 + usize::from(coupon(&bobs).is_some()), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_appear_in_no_log_however_much_is_logged() {
+    for format in ["--log-format=text", "--log-format=json"] {
+        let service = Process::start(&["--no-sample-data", "--log=trace", format]).await;
+        let campaign = service.open_rush(5).await;
+        let claimed = service.claim(&campaign, "ada").await;
+        let code = coupon(&claimed).expect("a coupon").code.clone();
+        service.redeem(&code, "ada", "order-1").await.expect("an answer");
+        service.redeem(&code, "bob", "order-2").await.expect("an answer");
+        let log = service.log();
+        assert!(log.contains("coupon.v1.CouponService/Redeem"), "calls are logged at this level");
+        assert!(!log.contains(&code) && !log.contains(&code.replace('-', "")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ mod coupons;
 mod epochs;
 mod forks;
 mod history;
+mod losses;
 mod recording;
 mod redeeming;
 mod redeeming_compared;
@@ -52,6 +53,8 @@ macro_rules! repository_rules {
             forks:
                 a_ticket_or_a_place_is_not_given_twice,
                 a_serial_or_a_coupon_is_not_given_twice;
+            losses:
+                a_declared_loss_burns_what_could_have_been_given_and_pauses_the_campaign;
             reloading:
                 seats_and_counts_come_in_order_and_in_pages,
                 a_seat_is_found_by_its_user,
