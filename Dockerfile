@@ -4,7 +4,8 @@ COPY . .
 RUN cargo build --profile dist --locked
 
 FROM debian:bookworm-slim
-RUN useradd --system --create-home --home-dir /var/lib/coupon coupon
+RUN useradd --system --create-home --home-dir /var/lib/coupon coupon \
+    && install --directory --owner coupon --group coupon --mode 700 /var/lib/coupon/data
 COPY --from=build /src/target/dist/coupon /usr/local/bin/coupon
 USER coupon
 WORKDIR /var/lib/coupon

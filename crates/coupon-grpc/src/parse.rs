@@ -9,7 +9,7 @@ use coupon_domain::loss::NOBODY;
 use coupon_domain::money::{Currency, Money};
 use coupon_domain::ports::CouponFilter;
 use coupon_domain::redemption::CouponState;
-use coupon_domain::schedule::{InvalidRecurrence, Recurrence, Schedule, Start};
+use coupon_domain::schedule::{Recurrence, Schedule, Start};
 use coupon_domain::supply::{Ratio, Rounding, Supply};
 use coupon_domain::time::Timestamp;
 use coupon_proto::google::r#type::Money as PbMoney;
@@ -350,11 +350,11 @@ fn recurrence(raw: &pb::Recurrence, fields: &mut Fields) -> Option<Recurrence> {
     let first = raw.first.and_then(|at| fields.timestamp("campaign.schedule.recurring.first", at));
     let last = raw.last.and_then(|at| fields.timestamp("campaign.schedule.recurring.last", at));
     let zone = if raw.time_zone.is_empty() { "UTC" } else { &raw.time_zone };
-    match Recurrence::parse(&raw.cron, zone, first, last) {
-        Ok(recurrence) => Some(recurrence),
-        Err(why @ InvalidRecurrence::Cron(_)) => fields.keep("campaign.schedule.recurring.cron", Err(why)),
-        Err(why @ InvalidRecurrence::TimeZone) => fields.keep("campaign.schedule.recurring.time_zone", Err(why)),
-    }
+    // One part wrong must not hide the other.
+    let cron = fields.keep("campaign.schedule.recurring.cron", Recurrence::parse(&raw.cron, "UTC", first, last));
+    let zoned = Recurrence::parse("* * * * *", zone, first, last);
+    let zone = fields.keep("campaign.schedule.recurring.time_zone", zoned.map(|_| zone));
+    Recurrence::parse(cron?.cron(), zone?, first, last).ok()
 }
 
 fn validity(raw: Option<pb::Validity>, fields: &mut Fields) -> Option<Validity> {

@@ -1,13 +1,15 @@
 //! The one place that knows the driver: a connection that fails quickly, comes back by itself and never sends anything twice.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientLike as _, ClusterInterface as _, EventInterface as _};
-use fred::types::config::{Config, ReconnectPolicy, Server, UnresponsiveConfig};
-use fred::types::{Builder, ClusterHash, ConnectHandle, CustomCommand};
-use tokio::task::JoinHandle;
+use fred::types::config::{Config, ReconnectError, ReconnectPolicy, Server, UnresponsiveConfig};
+use fred::types::{Builder, ClusterHash, CustomCommand};
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use fred::types::Value;
 
@@ -39,52 +41,48 @@ impl From<Error> for CommandError {
 /// Connections to one server, or to all primaries of a cluster.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    client: Client,
-    driver: ConnectHandle,
-    reporter: JoinHandle<()>,
+    line: Line,
+    database: u8,
+    _keeper: AbortOnDropHandle<()>,
 }
+
+/// The client in use; none while a new one is being made.
+type Line = Arc<RwLock<Option<Arc<Live>>>>;
 
 impl Connection {
     /// Connects, or says within about `timeout` why not.
     pub(crate) async fn open(url: &str, timeout: Duration) -> Result<Self, CommandError> {
         let config = Config::from_url(url)?;
-        let servers: Vec<_> = config.server.hosts().iter().map(ToString::to_string).collect();
-        let client = configured(config, timeout)?;
-        let reporter = tokio::spawn(report(client.clone()));
-        let failed = |reason: &str| {
-            reporter.abort();
-            CommandError::Lost(format!("Redis at {} cannot be reached: {reason}", servers.join(", ")))
-        };
-        let driver = match tokio::time::timeout(timeout, client.init()).await {
-            Ok(Ok(driver)) => driver,
-            Ok(Err(error)) => return Err(failed(&error.to_string())),
-            Err(_) => {
-                let _ = client.quit().await;
-                return Err(failed(&format!("no answer within {timeout:?}")));
-            }
-        };
-        Ok(Self { client, driver, reporter })
+        let database = config.database.unwrap_or_default();
+        let running = Running::start(&config, timeout).await?;
+        let line = Arc::new(RwLock::new(Some(Arc::clone(&running.live))));
+        let keeper = tokio::spawn(keep(Arc::clone(&line), running, config, timeout));
+        Ok(Self { line, database, _keeper: AbortOnDropHandle::new(keeper) })
+    }
+
+    /// The number of the database that the address names.
+    pub(crate) fn database(&self) -> u8 {
+        self.database
     }
 
     /// Sends one command about the key that is its first argument.
     pub(crate) async fn of_key(&self, command: &'static str, args: Vec<Value>) -> Result<Value, CommandError> {
-        self.send(&self.client, CustomCommand::new_static(command, ClusterHash::FirstKey, false), args).await
+        self.send(None, CustomCommand::new_static(command, ClusterHash::FirstKey, false), args).await
     }
 
     /// Calls a function about the key that is its third argument: name, number of keys, key, arguments.
     ///
     /// Sent as a custom command, since the driver takes its own FCALL for a blocking one and would not notice a dead connection.
     pub(crate) async fn call_function(&self, args: Vec<Value>) -> Result<Value, CommandError> {
-        self.send(&self.client, CustomCommand::new_static("FCALL", ClusterHash::Offset(2), false), args).await
+        self.send(None, CustomCommand::new_static("FCALL", ClusterHash::Offset(2), false), args).await
     }
 
     /// The servers that may decide something: one, or the primaries of a cluster.
     pub(crate) fn primaries(&self) -> Vec<Primary> {
-        match self.client.cached_cluster_state() {
-            Some(cluster) if self.client.is_clustered() => {
-                cluster.unique_primary_nodes().into_iter().map(|server| Primary(Some(server))).collect()
-            }
-            Some(_) | None => vec![Primary(None)],
+        let live = self.live();
+        match live.as_ref().and_then(|live| live.client.cached_cluster_state().filter(|_| live.client.is_clustered())) {
+            Some(cluster) => cluster.unique_primary_nodes().into_iter().map(|server| Primary(Some(server))).collect(),
+            None => vec![Primary(None)],
         }
     }
 
@@ -97,28 +95,125 @@ impl Connection {
     ) -> Result<Value, CommandError> {
         let args = args.iter().map(|arg| Value::from(*arg)).collect();
         let command = CustomCommand::new_static(command, ClusterHash::Random, false);
-        match &primary.0 {
-            Some(server) => self.send(&self.client.with_cluster_node(server), command, args).await,
-            None => self.send(&self.client, command, args).await,
-        }
+        self.send(primary.0.as_ref(), command, args).await
     }
 
-    async fn send<C>(&self, client: &C, command: CustomCommand, args: Vec<Value>) -> Result<Value, CommandError>
-    where
-        C: fred::interfaces::ClientLike,
-    {
+    async fn send(
+        &self,
+        server: Option<&Server>,
+        command: CustomCommand,
+        args: Vec<Value>,
+    ) -> Result<Value, CommandError> {
         // Without this, commands would wait for the connection to come back and run long after the caller has gone.
-        if !self.client.is_connected() {
+        let Some(live) = self.live().filter(|live| live.client.is_connected()) else {
             return Err(CommandError::Lost("the connection to Redis is down".to_owned()));
+        };
+        let sent = Instant::now();
+        let reply = match server {
+            Some(server) => live.client.with_cluster_node(server).custom(command, args).await,
+            None => live.client.custom(command, args).await,
+        };
+        let timed_out = matches!(&reply, Err(error) if *error.kind() == ErrorKind::Timeout);
+        let reply = reply.map_err(CommandError::from);
+        match reply {
+            Ok(_) | Err(CommandError::Refused(_)) => live.replied(),
+            Err(CommandError::Lost(_)) if timed_out => live.timed_out(sent),
+            Err(CommandError::Lost(_)) => {}
         }
-        Ok(client.custom(command, args).await?)
+        reply
+    }
+
+    fn live(&self) -> Option<Arc<Live>> {
+        self.line.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-        self.reporter.abort();
+/// A client that was connected, and when it last brought a reply.
+#[derive(Debug)]
+struct Live {
+    client: Client,
+    last_reply: Mutex<Instant>,
+    dead: Notify,
+}
+
+impl Live {
+    fn replied(&self) {
+        *self.last_reply.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// A command timed out. If no other has been answered since it was sent, the connection is dead: the driver would not notice,
+    /// since for it each write is a sign of life.
+    fn timed_out(&self, sent: Instant) {
+        if *self.last_reply.lock().unwrap_or_else(PoisonError::into_inner) < sent {
+            self.dead.notify_one();
+        }
+    }
+}
+
+/// A client with the tasks that work for it; they end with this.
+struct Running {
+    live: Arc<Live>,
+    driver: AbortOnDropHandle<Result<(), Error>>,
+    _reporter: AbortOnDropHandle<()>,
+}
+
+impl Running {
+    async fn start(config: &Config, timeout: Duration) -> Result<Self, CommandError> {
+        let client = configured(config.clone(), timeout)?;
+        let reporter = AbortOnDropHandle::new(tokio::spawn(report(client.clone())));
+        let driver = AbortOnDropHandle::new(client.connect());
+        let reason = match tokio::time::timeout(timeout, client.wait_for_connect()).await {
+            Ok(Ok(())) => {
+                let live = Live { client, last_reply: Mutex::new(Instant::now()), dead: Notify::new() };
+                return Ok(Self { live: Arc::new(live), driver, _reporter: reporter });
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {timeout:?}"),
+        };
+        let servers: Vec<_> = config.server.hosts().iter().map(ToString::to_string).collect();
+        Err(CommandError::Lost(format!("Redis at {} cannot be reached: {reason}", servers.join(", "))))
+    }
+
+    /// Waits until this client is of no more use; says why.
+    async fn end(&mut self) -> String {
+        tokio::select! {
+            ended = &mut self.driver => match ended {
+                Ok(Err(error)) => error.to_string(),
+                Ok(Ok(())) => "the driver has stopped".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            () = self.live.dead.notified() => "no reply within the timeout".to_owned(),
+        }
+    }
+}
+
+/// Makes a new client whenever the one in use is of no more use. The driver comes back by itself from a lost connection, but one
+/// redirection that it may not follow ends it for good, and a client whose driver has ended does not flush reliably when it is
+/// connected again.
+async fn keep(line: Line, mut running: Running, config: Config, timeout: Duration) {
+    let put = |live| *line.write().unwrap_or_else(PoisonError::into_inner) = live;
+    loop {
+        let reason = running.end().await;
+        put(None);
+        tracing::error!(reason, "the client of Redis is of no more use, making a new one");
+        // Its connections are closed before there are new ones.
+        drop(running);
+        running = started(&config, timeout).await;
+        tracing::info!("the new client is connected to Redis");
+        put(Some(Arc::clone(&running.live)));
+    }
+}
+
+/// Starts a client, however long it takes.
+async fn started(config: &Config, timeout: Duration) -> Running {
+    let (mut pause, longest) = RECONNECT_PAUSE;
+    loop {
+        tokio::time::sleep(Duration::from_millis(pause.into())).await;
+        match Running::start(config, timeout).await {
+            Ok(running) => return running,
+            Err(error) => tracing::warn!(%error, "no new client yet"),
+        }
+        pause = longest.min(pause * 2);
     }
 }
 
@@ -135,6 +230,9 @@ fn configured(config: Config, timeout: Duration) -> Result<Client, Error> {
             connection.max_command_attempts = 1;
             connection.max_command_buffer_len = MAX_WAITING;
             connection.tcp.nodelay = Some(true);
+            // What a primary says that is none any more, or not yet.
+            connection.reconnect_errors =
+                vec![ReconnectError::ReadOnly, ReconnectError::Loading, ReconnectError::ClusterDown];
             connection.unresponsive = UnresponsiveConfig { max_timeout: Some(timeout), interval: timeout / 4 };
         })
         .with_performance_config(|performance| performance.default_command_timeout = timeout)

@@ -241,6 +241,13 @@ local function remove_round(campaign_key, number)
     redis.call('UNLINK', key, key .. ':u')
 end
 
+-- Reads what a round is about to be written to. In a cluster's slot that is moving away, a key that is not there cannot be accessed,
+-- and that has to fail before the first write.
+local function touch_round(key)
+    redis.call('HGET', key, 'phase')
+    redis.call('HGET', key .. ':u', '')
+end
+
 local function phase_at(round, at)
     if at >= round.claim_closes then
         return 'CLOSED'
@@ -492,6 +499,7 @@ local function open_round(keys, args)
             end
         end
     end
+    touch_round(round.key)
     local lines = answer and {} or { 'round ' .. args[3] }
     local reply = decide(campaign, lines, #lines)
     if not answer then
@@ -536,6 +544,7 @@ local function retire(keys, args)
     local kept = used and USED_ROUND_KEPT or UNUSED_ROUND_KEPT
     local over = round.phase == 'CLOSED' and campaign.at >= round.claim_closes + kept
     local retired = over and round.last_n <= tonumber(args[4])
+    touch_round(round.key)
     local lines = retired and { 'retired r-' .. round.number .. (used and ' 1' or ' 0') } or {}
     local reply = decide(campaign, lines, #lines)
     if retired then
@@ -557,6 +566,12 @@ local function freeze(keys, args)
     end
     if there and (there > epoch or there == epoch and f[2] ~= '1') then
         return { 'FENCED', there }
+    end
+    for _, number in ipairs(redis.call('HKEYS', key .. ':rounds')) do
+        if not read_round(key, number) then
+            -- A round was lost, so that this cannot be opened as it is.
+            was_opened = 0
+        end
     end
     -- From here on it must succeed.
     opened[key] = nil
@@ -602,12 +617,14 @@ local function load_head(keys, args)
         return no
     end
     local key = campaign.key
+    -- First, so that a load that is cut short is not taken for what was there before.
+    redis.call('HSET', key, 'opened', '0')
     for _, number in ipairs(redis.call('HKEYS', key .. ':rounds')) do
         remove_round(key, number)
     end
     redis.call('UNLINK', key .. ':rounds', key .. ':users', key .. ':journal')
-    redis.call('HSET', key, 'opened', '0', 'n', args[2], 'last_at', args[3], 'chain', args[4], 'state', args[5],
-        'issued', args[6], 'total_limit', args[7], 'max_per_user', args[8], 'counts_users', args[9])
+    redis.call('HSET', key, 'n', args[2], 'last_at', args[3], 'chain', args[4], 'state', args[5], 'issued', args[6],
+        'total_limit', args[7], 'max_per_user', args[8], 'counts_users', args[9])
     return { 'OK' }
 end
 
@@ -715,16 +732,21 @@ local function reopen(keys, args)
     return { 'OK' }
 end
 
+-- What frees memory or needs next to none is answered by a Redis whose memory is full too.
+local function register_for_full_memory(name, callback)
+    redis.register_function({ function_name = name, callback = callback, flags = { 'allow-oom' } })
+end
+
 redis.register_function('reserve_v1', reserve)
 redis.register_function('claim_v1', claim)
-redis.register_function('tick_v1', tick)
+register_for_full_memory('tick_v1', tick)
 redis.register_function('open_round_v1', open_round)
-redis.register_function('transition_v1', transition)
-redis.register_function('retire_v1', retire)
-redis.register_function('freeze_v1', freeze)
+register_for_full_memory('transition_v1', transition)
+register_for_full_memory('retire_v1', retire)
+register_for_full_memory('freeze_v1', freeze)
 redis.register_function('load_head_v1', load_head)
 redis.register_function('load_round_v1', load_round)
 redis.register_function('load_seats_v1', load_seats)
 redis.register_function('load_counts_v1', load_counts)
 redis.register_function('load_open_v1', load_open)
-redis.register_function('reopen_v1', reopen)
+register_for_full_memory('reopen_v1', reopen)

@@ -27,6 +27,7 @@ const WANTED: [(&str, &str); 4] = [
 impl RedisGate {
     /// Refuses a Redis that is too old, set up to lose data, another installation's, or without this version's functions.
     pub(crate) async fn preflight(&self) -> Result<(), GateError> {
+        check_database(self.connection.database())?;
         let mut weaknesses = Vec::new();
         let mut replicated = true;
         let primaries = self.connection.primaries();
@@ -60,6 +61,14 @@ fn durability_text(weaknesses: &[String], replicated: bool) -> String {
         ([], true) => "fsync before each answer, and a replica follows".to_owned(),
         (weaknesses, _) => format!("relaxed: {}", weaknesses.join("; ")),
     }
+}
+
+/// The functions remember what they have opened by its key alone, whatever database it is in.
+fn check_database(database: u8) -> Result<(), GateError> {
+    if database == 0 {
+        return Ok(());
+    }
+    Err(GateError::Unsafe(format!("the address of Redis names database {database}, and only database 0 can be used")))
 }
 
 async fn check_version(connection: &Connection, primary: &Primary) -> Result<(), GateError> {
@@ -102,8 +111,12 @@ fn weak_settings(settings: &HashMap<String, String>) -> Vec<String> {
 
 /// Marks an unmarked Redis as this installation's.
 async fn check_installation(connection: &Connection, installation: Uuid) -> Result<(), GateError> {
-    let words = [INSTALLATION_KEY, &installation.to_string(), "NX", "GET"].map(Value::from);
-    let owner = connection.of_key("SET", words.into()).await.map_err(not_allowed)?;
+    // A Redis whose memory is full refuses SET, even where it would change nothing.
+    let mut owner = connection.of_key("GET", vec![INSTALLATION_KEY.into()]).await.map_err(not_allowed)?;
+    if owner.is_null() {
+        let words = [INSTALLATION_KEY, &installation.to_string(), "NX", "GET"].map(Value::from);
+        owner = connection.of_key("SET", words.into()).await.map_err(not_allowed)?;
+    }
     let Some(owner) = owner.into_string() else { return Ok(()) };
     match owner.parse::<Uuid>() {
         Ok(owner) if owner == installation => Ok(()),

@@ -18,7 +18,7 @@ use crate::{logging, serve, stores};
 ///
 /// Without a command it serves. Settings come from flags, variables, the file of --config and defaults, in this order.
 #[derive(Debug, Parser)]
-#[command(name = "coupon", disable_version_flag = true, args_conflicts_with_subcommands = true)]
+#[command(name = "coupon", disable_version_flag = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -30,13 +30,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve (the default)
-    Serve(Settings),
+    Serve,
     /// Bring the schema of the stores up to date, and end
     Migrate(Migrate),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Ask a running service whether it is well; the exit code tells
+    /// Ask the service at --listen whether it is well; the exit code tells
     Healthcheck(Healthcheck),
     /// Print the version
     Version,
@@ -45,14 +45,11 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print each setting and where it comes from, and say whether they make sense together
-    Check(Settings),
+    Check,
 }
 
 #[derive(Debug, Args)]
 struct Migrate {
-    #[command(flatten)]
-    settings: Settings,
-
     /// Load the functions into this Redis too, by a user who may; the service's own user then needs no right to load any
     #[arg(long, env = "COUPON_REDIS_ADMIN_URL", value_name = "URL", hide_env_values = true)]
     redis_admin_url: Option<String>,
@@ -60,10 +57,6 @@ struct Migrate {
 
 #[derive(Debug, Args)]
 struct Healthcheck {
-    /// The address of the service
-    #[arg(long, env = "COUPON_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
-    listen: std::net::SocketAddr,
-
     /// Which service to ask about, as `coupon.v1.CouponService`; empty: the process
     #[arg(long, value_name = "SERVICE", default_value = "")]
     service: String,
@@ -90,11 +83,10 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
         Err(error) => return fail(exit::MISCONFIGURED, &error),
     };
     let done = match cli.command {
-        None => run_service(cli.settings).await,
-        Some(Command::Serve(settings)) => run_service(settings).await,
-        Some(Command::Migrate(call)) => migrate(&call).await,
-        Some(Command::Config(ConfigCommand::Check(settings))) => return check(&settings, &origins),
-        Some(Command::Healthcheck(ask)) => healthcheck(&ask).await,
+        None | Some(Command::Serve) => run_service(cli.settings).await,
+        Some(Command::Migrate(call)) => migrate(&cli.settings, &call).await,
+        Some(Command::Config(ConfigCommand::Check)) => return check(&cli.settings, &origins),
+        Some(Command::Healthcheck(ask)) => healthcheck(&cli.settings, &ask).await,
         Some(Command::Version) => {
             print(&format!("coupon {}", env!("CARGO_PKG_VERSION")));
             Ok(())
@@ -124,12 +116,11 @@ async fn run_service(settings: Settings) -> anyhow::Result<()> {
     serve::run(settings).await
 }
 
-async fn migrate(call: &Migrate) -> anyhow::Result<()> {
-    let Migrate { settings, redis_admin_url } = call;
+async fn migrate(settings: &Settings, call: &Migrate) -> anyhow::Result<()> {
     settings.check().context(Misconfigured)?;
     logging::start(settings).context(Misconfigured)?;
     print(&stores::bring_up_to_date(settings).await?);
-    if let Some(url) = redis_admin_url {
+    if let Some(url) = &call.redis_admin_url {
         print(&stores::load_functions(settings, url).await?);
     }
     Ok(())
@@ -152,9 +143,9 @@ fn check(settings: &Settings, origins: &[(String, Origin)]) -> ExitCode {
     }
 }
 
-async fn healthcheck(ask: &Healthcheck) -> anyhow::Result<()> {
+async fn healthcheck(settings: &Settings, ask: &Healthcheck) -> anyhow::Result<()> {
     let asked = async {
-        let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", ask.listen))?.connect().await?;
+        let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", settings.listen))?.connect().await?;
         let request = HealthCheckRequest { service: ask.service.clone() };
         Ok::<_, anyhow::Error>(HealthClient::new(channel).check(request).await?.into_inner().status())
     };

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::ServiceClock;
-use crate::settings::{Backend, Settings};
+use crate::settings::{Backend, LogFormat, Settings};
 use crate::stores::Opened;
 use crate::{banner, keys, ops, sample, stores};
 
@@ -52,7 +52,12 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     if sampled {
         sample::load(&engine, &clock).await.context("the sample data cannot be loaded")?;
     }
-    banner::print(listener.local_addr()?, ops.as_ref().and_then(|(o, _)| o.local_addr().ok()), &description, sampled);
+    let (address, ops_address) = (listener.local_addr()?, ops.as_ref().and_then(|(ops, _)| ops.local_addr().ok()));
+    match settings.log_format {
+        LogFormat::Text => banner::print(address, ops_address, &description, sampled),
+        // Whoever collects JSON has no use for a banner between.
+        LogFormat::Json => info!(%address, stores = description.join("; "), "ready"),
+    }
     let service = Service { engine, listener, ops, stop_timeout: settings.stop_timeout };
     serve(service, stop_signal()?).await
 }
@@ -91,7 +96,6 @@ pub async fn serve(service: Service, stop: CancellationToken) -> anyhow::Result<
     let grpc = coupon_grpc::server::serve(Arc::clone(&engine), listener, stop.clone().cancelled_owned());
     let hard_limit = async {
         stop.cancelled().await;
-        info!("stopping");
         tokio::time::sleep(stop_timeout).await;
     };
     let served = tokio::select! {
@@ -119,6 +123,7 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+        info!("stopping");
         cancel.cancel();
     });
     Ok(stop)

@@ -14,81 +14,81 @@ use clap::{ArgMatches, Args, Command, ValueEnum};
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
     /// A TOML file with the same settings, as `listen = "127.0.0.1:50051"`
-    #[arg(long, env = "COUPON_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "COUPON_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     /// Where gRPC is served. Beyond loopback only with authentication, which this version does not have
-    #[arg(long, env = "COUPON_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
+    #[arg(long, global = true, env = "COUPON_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
     pub listen: SocketAddr,
 
     /// Where /metrics, /healthz and /readyz are served; empty: nowhere
-    #[arg(long, env = "COUPON_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    #[arg(long, global = true, env = "COUPON_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     pub ops_listen: String,
 
     /// The folder of the embedded stores and of the master keys
-    #[arg(long, env = "COUPON_DATA_DIR", value_name = "FOLDER", default_value = "./data")]
+    #[arg(long, global = true, env = "COUPON_DATA_DIR", value_name = "FOLDER", default_value = "./data")]
     pub data_dir: PathBuf,
 
     /// Postgres for the ledger; goes with --redis-url
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 
     /// Redis for the gate and its journal; goes with --database-url
-    #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(long, global = true, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
 
     /// The file with the master keys that sign coupon codes; made if it is not there. All instances need the same [default:
     /// master.keys in the data folder]
-    #[arg(long, env = "COUPON_KEYS_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "COUPON_KEYS_FILE", value_name = "FILE")]
     pub keys_file: Option<PathBuf>,
 
     /// Load no sample data into the embedded stores
-    #[arg(long, env = "COUPON_NO_SAMPLE_DATA")]
+    #[arg(long, global = true, env = "COUPON_NO_SAMPLE_DATA")]
     pub no_sample_data: bool,
 
     /// Do not bring the schema up to date at start
-    #[arg(long, env = "COUPON_NO_MIGRATE")]
+    #[arg(long, global = true, env = "COUPON_NO_MIGRATE")]
     pub no_migrate: bool,
 
     /// Wait so long for Postgres and Redis at start, instead of ending at once
-    #[arg(long, env = "COUPON_WAIT_FOR_STORES", value_name = "DURATION", default_value = "0s",
+    #[arg(long, global = true, env = "COUPON_WAIT_FOR_STORES", value_name = "DURATION", default_value = "0s",
           num_args = 0..=1, default_missing_value = "5m", require_equals = true, value_parser = humantime::parse_duration)]
     pub wait_for_stores: Duration,
 
     /// What Redis must promise: strict refuses one that would lose what it acknowledged
-    #[arg(long, env = "COUPON_DURABILITY", value_name = "LEVEL", default_value = "strict")]
+    #[arg(long, global = true, env = "COUPON_DURABILITY", value_name = "LEVEL", default_value = "strict")]
     pub durability: Durability,
 
     /// Connections to Postgres at most
-    #[arg(long, env = "COUPON_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 16,
+    #[arg(long, global = true, env = "COUPON_DATABASE_CONNECTIONS", value_name = "N", default_value_t = 16,
           value_parser = clap::value_parser!(u32).range(2..=500))]
     pub database_connections: u32,
 
     /// Calls gathered into one call of the gate at most
-    #[arg(long, env = "COUPON_BATCH_SIZE", value_name = "N", default_value_t = 500,
+    #[arg(long, global = true, env = "COUPON_BATCH_SIZE", value_name = "N", default_value_t = 500,
           value_parser = clap::value_parser!(u32).range(1..=500))]
     pub batch_size: u32,
 
     /// Calls of the gate under way at once, for each round and verb
-    #[arg(long, env = "COUPON_BATCHES_IN_FLIGHT", value_name = "N", default_value_t = 2,
+    #[arg(long, global = true, env = "COUPON_BATCHES_IN_FLIGHT", value_name = "N", default_value_t = 2,
           value_parser = clap::value_parser!(u32).range(1..=64))]
     pub batches_in_flight: u32,
 
     /// Calls that may wait for each round and verb; one more is refused
-    #[arg(long, env = "COUPON_QUEUE_LENGTH", value_name = "N", default_value_t = 20_000,
+    #[arg(long, global = true, env = "COUPON_QUEUE_LENGTH", value_name = "N", default_value_t = 20_000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub queue_length: u32,
 
     /// Longest time from the signal to the end
-    #[arg(long, env = "COUPON_STOP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, global = true, env = "COUPON_STOP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     pub stop_timeout: Duration,
 
     /// Which log lines are written, as `info` or `coupon_usecases=debug,warn`
-    #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 
     /// How log lines are written
-    #[arg(long, env = "COUPON_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(long, global = true, env = "COUPON_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
 
@@ -205,23 +205,14 @@ pub enum Origin {
 /// If the file cannot be read or has a key that is no setting.
 pub fn matches(command: &Command, args: Vec<OsString>) -> anyhow::Result<(ArgMatches, Vec<(String, Origin)>)> {
     let first = command.clone().get_matches_from(&args);
-    let (inner_command, inner) = innermost(command, &first);
-    let Some(file) = inner.try_get_one::<PathBuf>("config").ok().flatten().cloned() else {
-        let origins = origins(inner_command, inner, &[]);
+    let Some(file) = first.get_one::<PathBuf>("config").cloned() else {
+        let origins = origins(command, &first, &[]);
         return Ok((first, origins));
     };
-    let (from_file, keys) = file_arguments(&file, inner_command, inner)?;
+    let (from_file, keys) = file_arguments(&file, command, &first)?;
     let all = command.clone().get_matches_from(args.into_iter().chain(from_file));
-    let origins = origins(inner_command, innermost(command, &all).1, &keys);
+    let origins = origins(command, &all, &keys);
     Ok((all, origins))
-}
-
-/// The subcommand that was called, and its matches.
-pub(crate) fn innermost<'a>(command: &'a Command, matches: &'a ArgMatches) -> (&'a Command, &'a ArgMatches) {
-    match matches.subcommand().and_then(|(name, inner)| command.find_subcommand(name).zip(Some(inner))) {
-        Some((command, inner)) => innermost(command, inner),
-        None => (command, matches),
-    }
 }
 
 /// The file's values as arguments, except those that a flag or a variable overrides.

@@ -148,7 +148,8 @@ async fn recover(engine: &Engine, session: &Session, from: u64) -> Result<Recove
         return Err(Fault::Halted);
     }
     let cursor = declare_loss(engine, session, epoch, drained).await?;
-    if matches!(comparison, Comparison::Equal) && cursor == drained {
+    let whole = matches!(comparison, Comparison::Equal) && cursor == drained;
+    if whole {
         engine.stores.gate.reopen(&session.id, epoch).await?;
     } else {
         load(engine, session, epoch).await?;
@@ -163,8 +164,16 @@ async fn recover(engine: &Engine, session: &Session, from: u64) -> Result<Recove
         return Ok(Recovery::Anothers);
     }
     metrics::counter!("coupon_recoveries_total").increment(1);
-    if from > 0 {
-        info!(campaign = %session.id, epoch, took = ?started.elapsed(), "recovered");
+    let took = started.elapsed();
+    match (engine.settings.fence, whole) {
+        _ if from == 0 => {}
+        (None, _) => info!(campaign = %session.id, epoch, ?took, "the gate was loaded"),
+        (Some(_), true) => {
+            warn!(campaign = %session.id, epoch, ?took, "the gate was restarted and has lost nothing; recovered")
+        }
+        (Some(_), false) => {
+            warn!(campaign = %session.id, epoch, ?took, decisions = cursor.position.n, "the gate had lost what it knew; loaded from the ledger");
+        }
     }
     Ok(Recovery::Done)
 }

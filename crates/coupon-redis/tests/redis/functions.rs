@@ -1,7 +1,7 @@
 //! What only the functions themselves promise: batch sizes, the cost of a user, the journal's end.
 
 use coupon_domain::answer::Outcome;
-use coupon_domain::ports::{Gate as _, Journal as _};
+use coupon_domain::ports::{Gate as _, GateError, Journal as _};
 use coupon_testkit::build::{round, round_id, second, users};
 use coupon_testkit::under_test::TestClock as _;
 
@@ -66,4 +66,18 @@ async fn the_journal_is_trimmed_up_to_what_is_recorded_and_old() {
     assert_eq!(firsts(100, 999).await, [0_u64; 0]);
     let next = rush.claim(&users(7)[6..]).await.expect("an open gate answers");
     assert_eq!(next.entry.map(|entry| entry.first), Some(9));
+}
+
+#[tokio::test]
+async fn a_redis_whose_memory_is_full_can_still_be_recovered_and_cleared() {
+    let rush = Rush::begin(round(1)).await;
+    rush.server.command(&["CONFIG", "SET", "maxmemory", "1"]).await.expect("set");
+
+    assert!(matches!(rush.claim(&users(1)).await, Err(GateError::Unknown(_))), "a coupon needs memory");
+    rush.gate.check().await.expect("a check writes nothing");
+    let retiring = rush.gate.retire(&rush.campaign, round_id(1), 0, seen(0)).await.expect("an open gate answers");
+    assert!(retiring.entry.is_none(), "{retiring:?}");
+    rush.gate.tick(&rush.campaign, seen(0)).await.expect("an open gate answers");
+    rush.gate.freeze(&rush.campaign, 2).await.expect("a later epoch freezes");
+    rush.gate.reopen(&rush.campaign, 2).await.expect("nothing is missing");
 }

@@ -81,6 +81,16 @@ async fn functions_that_were_loaded_anew_have_forgotten_what_was_open() {
     not_loaded(&rush).await;
 }
 
+#[tokio::test]
+async fn a_campaign_that_has_lost_a_round_is_loaded_anew() {
+    let rush = Rush::begin(round(1)).await;
+    rush.server.command(&["UNLINK", "{c:c}:r:1"]).await.expect("gone");
+
+    assert_eq!(rush.gate.freeze(&rush.campaign, 2).await.expect("a later epoch freezes"), Frozen::Empty);
+    rush.load(coupon_domain::model::CampaignHead { position: Position { epoch: 2, n: 9 }, ..head() }).await;
+    rush.gate.tick(&rush.campaign, Position { epoch: 2, n: 9 }).await.expect("an open gate answers");
+}
+
 /// For assertions only.
 trait JournalLength {
     async fn journal_len(&self) -> usize;

@@ -3,6 +3,8 @@
 mod contract;
 mod functions;
 mod losses;
+mod migrating;
 mod outages;
 mod preflight;
+mod proxy;
 mod support;

@@ -8,6 +8,7 @@ use coupon_testkit::build::{round, users};
 use coupon_testkit::redis::RedisServer;
 use coupon_testkit::server::free_port;
 
+use crate::proxy::Proxy;
 use crate::support::{INSTALLATION, Rush, config};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -102,4 +103,49 @@ async fn a_cut_connection_comes_back_by_itself() {
         rush.server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await.expect("cut");
         until_answered(async || rush.claim(&users(10)).await).await.expect("an open gate answers");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_died_silently_is_replaced_while_many_ask() {
+    let server = RedisServer::start().await.expect("a private server");
+    let proxy = Proxy::before(server.port()).await;
+    let config = RedisConfig { url: proxy.url(), command_timeout: TIMEOUT, ..config(&server) };
+    let rush = Rush::begin_on(server, config, round(1)).await;
+
+    proxy.swallow_all_of_now();
+
+    // Others ask all the time, and do not wait: for the driver each write is a sign of life.
+    let others = async {
+        loop {
+            let _ = tokio::time::timeout(TIMEOUT / 10, rush.claim(&users(1))).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    let patient = until_answered(async || rush.claim(&users(16)).await);
+    tokio::select! {
+        answer = patient => drop(answer.expect("an open gate answers")),
+        () = others => {}
+    }
+}
+
+#[tokio::test]
+async fn a_primary_that_was_demoted_is_left() {
+    let rush = impatient().await;
+    let connections = async || rush.server.command(&["CLIENT", "LIST", "TYPE", "normal"]).await.expect("it tells");
+    let ours = |list: &str| {
+        let lines = list.lines().filter(|line| !line.contains("cmd=client"));
+        lines.filter_map(|line| line.split(' ').next().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let before = ours(&connections().await);
+    rush.server.command(&["REPLICAOF", "127.0.0.1", "1"]).await.expect("demoted");
+
+    assert!(matches!(rush.claim(&users(1)).await, Err(GateError::Unknown(_))));
+
+    let begun = Instant::now();
+    while ours(&connections().await).iter().any(|id| before.contains(id)) {
+        assert!(begun.elapsed() < SOON, "the connection is kept");
+        tokio::task::yield_now().await;
+    }
+    rush.server.command(&["REPLICAOF", "NO", "ONE"]).await.expect("promoted");
+    until_answered(async || rush.claim(&users(1)).await).await.expect("an open gate answers");
 }

@@ -52,6 +52,18 @@ async fn a_relaxed_installation_uses_a_weak_redis_and_says_so() {
 }
 
 #[tokio::test]
+async fn another_database_than_the_first_is_refused() {
+    let server = RedisServer::start().await.expect("a private server");
+    let url = server.url();
+    let in_database = |number| RedisConfig { url: format!("{url}/{number}"), ..config(&server) };
+    RedisGate::connect(in_database(0)).await.expect("the first");
+    match RedisGate::connect(in_database(1)).await {
+        Err(GateError::Unsafe(text)) => assert!(text.contains("database 1"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn another_installations_redis_is_refused() {
     let server = RedisServer::start().await.expect("a private server");
     RedisGate::connect(config(&server)).await.expect("nobody's yet");
@@ -108,7 +120,7 @@ async fn the_rights_in_the_readme_are_enough() {
     let (rights, _) = rest.split_once("```").expect("the block ends");
     let mut words: Vec<_> = rights.split_whitespace().collect();
     // Only the tests' clock reads this key.
-    words.extend(["~coupon:test:clock", "+get"]);
+    words.push("~coupon:test:clock");
     server.command(&words).await.expect("redis knows these rights");
     RedisGate::install_functions(&config(&server)).await.expect("installed by the administrator");
 

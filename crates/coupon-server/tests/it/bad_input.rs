@@ -262,7 +262,12 @@ async fn every_wrong_field_is_named_at_once(on: On) {
         named(campaigns.create_campaign(create(campaign)).await).into_iter().map(|(f, _)| f).collect();
     fields.sort();
     assert_eq!(fields, ["campaign.max_per_user", "campaign.supply.fixed", "campaign.title", "campaign.validity"]);
+    let nowhere = recurring(|r| (r.cron, r.time_zone) = ("whenever".to_owned(), "Asia/Atlantis".to_owned()));
+    let fields = named(campaigns.create_campaign(create(nowhere)).await);
+    let part = |name: &str| fields.iter().any(|(field, _)| field == &format!("campaign.schedule.recurring.{name}"));
+    assert!(part("cron") && part("time_zone"), "{fields:?}");
     let mut coupons = shop.instances[0].coupons.clone();
+    names(coupons.claim(claim_request("c", "", "lost:21")).await, "user_id");
     let fields = named(coupons.reserve(reserve_request("", "r", "")).await);
     assert_eq!(fields.iter().map(|(f, _)| f.as_str()).collect::<Vec<_>>(), ["campaign_id", "round_id", "user_id"]);
 }

@@ -76,6 +76,19 @@ async fn config_check_names_the_origin_of_each_value_and_hides_secrets() {
 }
 
 #[tokio::test]
+async fn settings_may_stand_before_or_after_the_command() {
+    for arguments in [
+        ["--batch-size=7", "config", "check"],
+        ["config", "--batch-size=7", "check"],
+        ["config", "check", "--batch-size=7"],
+    ] {
+        let (code, said) = run(&arguments).await;
+        assert_eq!(code, 0, "{said}");
+        assert!(said.lines().any(|line| line.split_whitespace().eq(["batch_size", "flag", "7"])), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_with_an_unknown_key_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("coupon.toml");
