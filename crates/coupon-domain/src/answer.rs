@@ -4,7 +4,7 @@ use crate::position::Position;
 use crate::time::Timestamp;
 
 /// Why the gate says no. The order of the variants is the order in which they are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// The window has not opened, or the campaign is a draft.
     NotOpenYet,
@@ -12,25 +12,34 @@ pub enum Refusal {
     Closed,
     /// The operator paused the campaign.
     Paused,
+    /// The campaign is for registered users only, and this one is not.
+    UnknownUser,
     /// All places of the round are taken.
     Full,
     /// The claim needs a place, and the user has none.
     NotReserved,
     /// The user has as many coupons of this campaign as one may have.
     LimitReached,
+    /// The round's draw is not done yet.
+    DrawPending,
+    /// The place was drawn, and lost.
+    NotDrawn,
     /// No coupon is left in the round or the campaign.
     SoldOut,
 }
 
 impl Refusal {
     /// Every one, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::NotOpenYet,
         Self::Closed,
         Self::Paused,
+        Self::UnknownUser,
         Self::Full,
         Self::NotReserved,
         Self::LimitReached,
+        Self::DrawPending,
+        Self::NotDrawn,
         Self::SoldOut,
     ];
 
@@ -41,19 +50,23 @@ impl Refusal {
             Self::NotOpenYet => "NOT_OPEN_YET",
             Self::Closed => "CLOSED",
             Self::Paused => "PAUSED",
+            Self::UnknownUser => "UNKNOWN_USER",
             Self::Full => "FULL",
             Self::NotReserved => "NOT_RESERVED",
             Self::LimitReached => "LIMIT_REACHED",
+            Self::DrawPending => "DRAW_PENDING",
+            Self::NotDrawn => "NOT_DRAWN",
             Self::SoldOut => "SOLD_OUT",
         }
     }
 
-    /// Whether a repeat in the same round cannot differ. An operator can resume a campaign and add supply; time opens windows.
+    /// Whether a repeat in the same round cannot differ. An operator can resume a campaign, add supply and register users; time opens
+    /// windows.
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Closed | Self::Full | Self::NotReserved | Self::LimitReached => true,
-            Self::NotOpenYet | Self::Paused | Self::SoldOut => false,
+            Self::Closed | Self::Full | Self::NotReserved | Self::LimitReached | Self::NotDrawn => true,
+            Self::NotOpenYet | Self::Paused | Self::UnknownUser | Self::DrawPending | Self::SoldOut => false,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::time::{Timestamp, Window};
 pub const REPEAT_LOOKBACK: Duration = Duration::from_secs(600);
 
 /// Which of a round's windows a call is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
     /// Reserve.
     Reserve,
@@ -88,6 +88,9 @@ mod tests {
             max_places: 10,
             validity: Validity::At(second(1_000_000)),
             key_id: 0,
+            revision: 1,
+            registered_users_only: false,
+            draw: None,
         }
     }
 

@@ -145,7 +145,8 @@ impl MasterKeys {
         mac.first_chunk().map(|first| u64::from_be_bytes(*first) >> (64 - MAC_BITS))
     }
 
-    fn mac(&self, key_id: u8, fields: &Encoder) -> Option<[u8; 32]> {
+    /// HMAC-SHA256(master key, fields); `None` if that key is not here.
+    pub(crate) fn mac(&self, key_id: u8, fields: &Encoder) -> Option<[u8; 32]> {
         let mut mac = self.keys.get(usize::from(key_id))?.clone()?;
         mac.update(fields.bytes());
         Some(mac.finalize().into_bytes().into())

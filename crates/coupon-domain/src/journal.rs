@@ -6,18 +6,25 @@
 //! ```text
 //! place r-7 0 ada bob          tickets 0 and 1 of round r-7
 //! coupon r-7 0 ada             serial 0 of round r-7
-//! phase r-7 WAITING 300 60     phase, places, supply (`-` while unknown or unbounded)
+//! phase r-7 WAITING 300 60 -   phase, places, supply (`-` while unknown or unbounded), coupons left in the total limit (`-` without one)
+//! drawn r-7 60 <sha1> 0        the winners are at the gate: how many, SHA-1 of their bitmap, microseconds that claims are late by
+//! supply r-7 50 50 150 <uuid>  coupons added, added in all, the supply with them (`-` while unknown), the request id
+//! total 50 100050 <uuid>       coupons added to the total limit, the limit with them, the request id
 //! state PAUSED PAUSE <uuid>    the campaign's new state, the operator's verb, the request id (`-` without one)
+//! rules <uuid> {..}            the campaign's new rules as JSON, the request id (`-` without one)
 //! round {"id":7,..}            a round was opened
 //! retired r-7 1                the round left the gate; one without places and coupons says 0 and is forgotten
 //! lost 5                       decisions that were answered and are in no store any more; only a recovery writes it
 //! ```
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::campaign::CampaignState;
+use crate::campaign::{CampaignState, Rules};
 use crate::ids::{RoundId, UserId};
 use crate::position::{Chain, Position};
 use crate::round::{Phase, RoundSpec};
@@ -114,6 +121,48 @@ pub enum Row {
         places: u32,
         /// Its supply; `None` while unknown or unbounded.
         supply: Option<u32>,
+        /// Coupons that the campaign's total limit leaves; `None` without one.
+        left: Option<u64>,
+    },
+    /// The winners of a round are at its gate.
+    Drawn {
+        /// The round.
+        round: RoundId,
+        /// How many.
+        winners: u32,
+        /// SHA-1 of their bitmap.
+        digest: Chain,
+        /// By how much the claim window moves, since they came late.
+        delay: Duration,
+    },
+    /// An operator added coupons to a round.
+    Supply {
+        /// The round.
+        round: RoundId,
+        /// How many.
+        amount: u32,
+        /// How many were added so far, these too.
+        added: u32,
+        /// The round's supply with them; `None` while unknown.
+        supply: Option<u32>,
+        /// The request that did it.
+        request: Option<Uuid>,
+    },
+    /// An operator raised the campaign's total limit.
+    Total {
+        /// By how much.
+        amount: u32,
+        /// To how much.
+        limit: u32,
+        /// The request that did it.
+        request: Option<Uuid>,
+    },
+    /// An operator changed the campaign's rules.
+    Rules {
+        /// The rules from now on.
+        rules: Box<Rules>,
+        /// The request that did it.
+        request: Option<Uuid>,
     },
     /// An operator changed the campaign's state.
     State {
@@ -147,7 +196,14 @@ impl Row {
         match self {
             Self::Places { users, .. } | Self::Coupons { users, .. } => users.len() as u64,
             Self::Lost { count } => *count,
-            Self::Phase { .. } | Self::State { .. } | Self::Round(_) | Self::Retired { .. } => 1,
+            Self::Phase { .. }
+            | Self::Drawn { .. }
+            | Self::Supply { .. }
+            | Self::Total { .. }
+            | Self::Rules { .. }
+            | Self::State { .. }
+            | Self::Round(_)
+            | Self::Retired { .. } => 1,
         }
     }
 
@@ -157,9 +213,17 @@ impl Row {
         match self {
             Self::Places { round, first_ticket, users } => users_line("place", *round, *first_ticket, users),
             Self::Coupons { round, first_serial, users } => users_line("coupon", *round, *first_serial, users),
-            Self::Phase { round, phase, places, supply } => {
-                format!("phase {round} {phase} {places} {}", or_dash(*supply))
+            Self::Phase { round, phase, places, supply, left } => {
+                format!("phase {round} {phase} {places} {} {}", or_dash(*supply), or_dash(*left))
             }
+            Self::Drawn { round, winners, digest, delay } => {
+                format!("drawn {round} {winners} {digest} {}", delay.as_micros())
+            }
+            Self::Supply { round, amount, added, supply, request } => {
+                format!("supply {round} {amount} {added} {} {}", or_dash(*supply), or_dash(*request))
+            }
+            Self::Total { amount, limit, request } => format!("total {amount} {limit} {}", or_dash(*request)),
+            Self::Rules { rules, request } => format!("rules {} {}", or_dash(*request), rules.to_json()),
             Self::State { state, verb, request } => format!("state {state} {verb} {}", or_dash(*request)),
             Self::Round(spec) => format!("round {}", spec.to_json()),
             Self::Lost { count } => format!("lost {count}"),
@@ -171,6 +235,10 @@ impl Row {
         let (kind, rest) = line.split_once(' ')?;
         if kind == "round" {
             return RoundSpec::from_json(rest).map(Self::Round);
+        }
+        if kind == "rules" {
+            let (request, json) = rest.split_once(' ')?;
+            return Some(Self::Rules { rules: Box::new(Rules::from_json(json)?), request: none_if_dash(request)? });
         }
         let mut words = rest.split(' ');
         let row = match kind {
@@ -186,7 +254,27 @@ impl Row {
                 round: RoundId::parse(words.next()?).ok()?,
                 phase: Phase::from_word(words.next()?)?,
                 places: words.next()?.parse().ok()?,
+
                 supply: none_if_dash(words.next()?)?,
+                left: none_if_dash(words.next()?)?,
+            },
+            "drawn" => Self::Drawn {
+                round: RoundId::parse(words.next()?).ok()?,
+                winners: words.next()?.parse().ok()?,
+                digest: Chain::parse(words.next()?)?,
+                delay: Duration::from_micros(words.next()?.parse().ok()?),
+            },
+            "supply" => Self::Supply {
+                round: RoundId::parse(words.next()?).ok()?,
+                amount: words.next()?.parse().ok()?,
+                added: words.next()?.parse().ok()?,
+                supply: none_if_dash(words.next()?)?,
+                request: none_if_dash(words.next()?)?,
+            },
+            "total" => Self::Total {
+                amount: words.next()?.parse().ok()?,
+                limit: words.next()?.parse().ok()?,
+                request: none_if_dash(words.next()?)?,
             },
             "state" => Self::State {
                 state: CampaignState::from_word(words.next()?)?,
@@ -201,19 +289,23 @@ impl Row {
     }
 }
 
-impl RoundSpec {
-    /// Its one spelling in journals, keys and tables.
+/// What has one spelling in journals, keys and tables.
+pub trait Spelled: Serialize + DeserializeOwned {
+    /// That spelling.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Reads [`RoundSpec::to_json`].
+    /// Reads [`Spelled::to_json`].
     #[must_use]
-    pub fn from_json(json: &str) -> Option<Self> {
+    fn from_json(json: &str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
 }
+
+impl Spelled for RoundSpec {}
+impl Spelled for Rules {}
 
 /// The line of users who were granted consecutive numbers; `kind` is `place` or `coupon`.
 #[must_use]

@@ -9,7 +9,6 @@ use crate::journal::{Entry, Row};
 use crate::model::RoundView;
 use crate::recording::Cursor;
 use crate::round::Phase;
-use crate::supply::Supply;
 use crate::time::Timestamp;
 
 /// The prefix of the users to whom burnt places and coupons belong.
@@ -54,8 +53,12 @@ impl Loss<'_> {
         let first = self.cursor.position.n + 1;
         let mut last = self.cursor.position.n;
         let mut rows = Vec::new();
+        let mut left_in_total = self.left_in_total;
         for round in self.rounds {
-            for row in self.burnt(round, last) {
+            for row in self.burnt(round, last, left_in_total) {
+                if let Row::Coupons { users, .. } = &row {
+                    left_in_total = left_in_total.map(|left| left.saturating_sub(users.len() as u64));
+                }
                 last += row.decisions();
                 rows.push(row);
             }
@@ -74,14 +77,16 @@ impl Loss<'_> {
     }
 
     /// The places and coupons of a round that could have been among the lost.
-    fn burnt(&self, round: &RoundView, after: u64) -> Vec<Row> {
+    fn burnt(&self, round: &RoundView, after: u64, left_in_total: Option<u64>) -> Vec<Row> {
         let id = round.spec.id;
         let reserving =
             round.spec.reserve.is_some_and(|window| self.at >= window.opens) && round.phase <= Phase::Reserving;
-        let claiming = self.at >= round.spec.claim.opens && round.phase < Phase::Closed;
+        // Winners are worked out from places that the ledger has: before it knows that reservation has closed, none can have claimed.
+        let may_have_won = round.spec.draw.is_none() || round.phase > Phase::Reserving;
+        let claiming = self.at >= round.claim().opens && round.phase < Phase::Closed && may_have_won;
         let tickets =
             if reserving { self.up_to(u64::from(round.spec.max_places.saturating_sub(round.places))) } else { 0 };
-        let serials = if claiming { self.up_to(self.coupons_left(round, tickets)) } else { 0 };
+        let serials = if claiming { self.up_to(self.coupons_left(round, tickets, left_in_total)) } else { 0 };
         let mut n = after;
         let mut nobodies = |count: u32| -> Vec<UserId> {
             let names = (0..count).filter_map(|_| {
@@ -99,16 +104,13 @@ impl Loss<'_> {
         u32::try_from(self.count().min(limit)).unwrap_or(u32::MAX)
     }
 
-    fn coupons_left(&self, round: &RoundView, burnt_places: u32) -> u64 {
-        let supply = round.supply.or(match round.spec.supply {
-            Supply::Fixed(n) => Some(n),
-            Supply::RatioOfPlaces(ratio) => Some(ratio.of(round.places + burnt_places)),
-            Supply::SharedPool => None,
-        });
+    fn coupons_left(&self, round: &RoundView, burnt_places: u32, left_in_total: Option<u64>) -> u64 {
+        let closed = || round.spec.supply_for(round.places + burnt_places, round.added, left_in_total);
+        let supply = round.supply.or_else(closed);
         let left = supply.map(|supply| u64::from(supply.saturating_sub(round.issued)));
         // Nobody without a place can have got one.
         let seated = round.spec.reserve.map(|_| u64::from((round.places + burnt_places).saturating_sub(round.issued)));
-        [left, seated, self.left_in_total].into_iter().flatten().min().unwrap_or(u64::MAX)
+        [left, seated, left_in_total].into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 }
 
@@ -118,7 +120,11 @@ mod tests {
     use crate::campaign::Validity;
     use crate::ids::RoundId;
     use crate::position::Position;
-    use crate::round::RoundSpec;
+    use std::time::Duration;
+
+    use crate::draw::Hash;
+    use crate::round::{DrawPlan, RoundSpec};
+    use crate::supply::Supply;
     use crate::time::Window;
 
     fn at(second: i64) -> Timestamp {
@@ -134,8 +140,12 @@ mod tests {
             max_places: 12,
             validity: Validity::At(at(1000)),
             key_id: 0,
+            revision: 1,
+            registered_users_only: false,
+            draw: None,
         };
-        RoundView { spec, phase, supply: Some(supply), places: 10, issued }
+        let (added, drawn, delay) = (0, false, Duration::ZERO);
+        RoundView { spec, phase, supply: Some(supply), places: 10, issued, added, drawn, delay }
     }
 
     fn loss(rounds: &[RoundView], second: i64) -> Loss<'_> {
@@ -172,5 +182,32 @@ mod tests {
         let rounds = [round(100, 0, Phase::Reserving)];
         let entry = loss(&rounds, 50).entry().expect("a loss");
         assert_eq!(entry.rows, "place r-7 10 lost:21 lost:22\nstate PAUSED LOST -\nlost 2");
+    }
+
+    #[test]
+    fn rounds_that_share_a_total_limit_burn_no_more_of_it_than_is_left() {
+        let second = RoundSpec { id: RoundId::from_number(8).expect("a round"), ..round(100, 0, Phase::Claiming).spec };
+        let rounds = [round(100, 3, Phase::Claiming), RoundView { spec: second, ..round(100, 0, Phase::Claiming) }];
+        let entry = Loss { left_in_total: Some(6), ..loss(&rounds, 250) }.entry().expect("a loss");
+        let burnt = entry.rows.matches("lost:").count();
+        assert_eq!(burnt, 6, "{}", entry.rows);
+    }
+
+    #[test]
+    fn no_coupon_of_a_drawn_round_is_burnt_before_the_ledger_knows_its_places() {
+        let draw = DrawPlan {
+            commit: Hash::from([0; 32]),
+            sealed_seed: String::new(),
+            total_limit: None,
+            beacon_source: None,
+        };
+        let drawn = |phase| {
+            let plain = round(100, 0, phase);
+            RoundView { spec: RoundSpec { draw: Some(draw.clone()), ..plain.spec.clone() }, ..plain }
+        };
+        let early = loss(&[drawn(Phase::Reserving)], 250).entry().expect("a loss");
+        assert!(!early.rows.contains("coupon"), "{}", early.rows);
+        let later = loss(&[drawn(Phase::Waiting)], 250).entry().expect("a loss");
+        assert!(later.rows.starts_with("coupon r-7 0 lost:21"), "{}", later.rows);
     }
 }

@@ -3,21 +3,24 @@
 //! The embedded gate runs this code; the Lua functions of the Redis gate restate it, and a differential test holds them equal.
 
 mod load;
+mod operations;
 mod round;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 pub use self::load::{CampaignHead, LoadChunk, LoadError, RoundHead};
+pub use self::operations::{ADD_SUPPLY, DrawConclusion, Revised, SupplyAdded, SupplyAddition, Transitioned, UPDATE};
 pub use self::round::{RoundModel, Seat};
 use crate::answer::{Answer, Issued, Outcome, Place, Refusal, Witness};
-use crate::campaign::{CampaignState, Transition};
+use crate::campaign::CampaignState;
 use crate::ids::{RoundId, UserId};
 use crate::journal::{Entry, Row, users_line};
 use crate::position::{Chain, Position};
 use crate::round::{Phase, RoundSpec};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Window};
 
 /// A round nobody used is forgotten so long after its close.
 pub const UNUSED_ROUND_KEPT: std::time::Duration = std::time::Duration::from_secs(600);
@@ -37,6 +40,14 @@ pub struct Decided<T> {
     pub at: Timestamp,
 }
 
+impl<T> Decided<T> {
+    /// The same decision with other answers.
+    pub fn map<U>(self, answers: impl FnOnce(T) -> U) -> Decided<U> {
+        let Self { answers: old, entry, position, at } = self;
+        Decided { answers: answers(old), entry, position, at }
+    }
+}
+
 /// What became of opening a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoundOpening {
@@ -48,17 +59,8 @@ pub enum RoundOpening {
     Overlaps(RoundId),
     /// The campaign has ended.
     CampaignEnded,
-}
-
-/// What became of a transition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transitioned {
-    /// The campaign is now in this state.
-    Done(CampaignState),
-    /// It was there already.
-    Unchanged(CampaignState),
-    /// It cannot be done from this state.
-    Refused(CampaignState),
+    /// It was planned by rules of another revision than this, which the campaign has now.
+    Outdated(u64),
 }
 
 /// What became of retiring a round.
@@ -88,6 +90,44 @@ pub struct RoundView {
     pub places: u32,
     /// Coupons issued.
     pub issued: u32,
+    /// Coupons that the operator added to its supply.
+    pub added: u32,
+    /// Whether its winners are known to the gate.
+    pub drawn: bool,
+    /// By how much a late draw has moved the claim window.
+    pub delay: Duration,
+}
+
+impl RoundView {
+    /// A round of which nothing but its plan is known.
+    #[must_use]
+    pub fn planned(spec: RoundSpec) -> Self {
+        let (phase, supply, delay) = (Phase::Planned, spec.supply.known_at_start(), Duration::ZERO);
+        Self { spec, phase, supply, places: 0, issued: 0, added: 0, drawn: false, delay }
+    }
+
+    /// The plan as a call without `round_id` sees it: a draw that is awaited keeps the claim window open as long as it may move.
+    #[must_use]
+    pub fn spec_to_choose(&self) -> RoundSpec {
+        let mut spec = self.delayed_spec();
+        if spec.draw.is_some() && !self.drawn && self.phase != Phase::Closed {
+            spec.claim.closes = spec.claim.closes.plus(RoundSpec::LONGEST_DELAY);
+        }
+        spec
+    }
+
+    /// The plan, its claim window moved by a late draw's delay.
+    #[must_use]
+    pub fn delayed_spec(&self) -> RoundSpec {
+        RoundSpec { claim: self.claim(), ..self.spec.clone() }
+    }
+
+    /// When coupons are given, with a late draw's delay.
+    #[must_use]
+    pub fn claim(&self) -> Window {
+        let Window { opens, closes } = self.spec.claim;
+        Window { opens: opens.plus(self.delay), closes: closes.plus(self.delay) }
+    }
 }
 
 /// What a gate tells of a campaign.
@@ -95,6 +135,8 @@ pub struct RoundView {
 pub struct CampaignView {
     /// Where it stands.
     pub state: CampaignState,
+    /// Counts the changes of its rules and state.
+    pub revision: u64,
     /// Coupons issued over all rounds.
     pub issued: u64,
     /// The most there may be over all rounds.
@@ -110,16 +152,19 @@ pub struct CampaignModel {
     last_at: Timestamp,
     chain: Chain,
     state: CampaignState,
+    revision: u64,
     total_limit: Option<u32>,
     max_per_user: u32,
     /// Coupons of each user over all rounds; kept only where there may be several.
     coupons_of: Option<HashMap<UserId, u32>>,
     issued: u64,
     rounds: BTreeMap<RoundId, RoundModel>,
+    /// What operators' requests did: their verbs.
+    requests: HashMap<Uuid, String>,
 }
 
 impl CampaignModel {
-    /// Decides reservations of one round, in order.
+    /// Decides reservations of one round, in order. `registered`: whether these users are in the registry.
     ///
     /// # Errors
     /// If the round is not here.
@@ -127,12 +172,14 @@ impl CampaignModel {
         &mut self,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         clock: Timestamp,
     ) -> Result<Decided<Vec<Answer<Place>>>, NoSuchRound> {
-        self.decide(round, users, clock, "place", Self::reserve_one, |place| place.ticket)
+        let one = |model: &mut Self, user: &UserId, at| model.reserve_one(round, user, registered, at);
+        self.decide(round, users, clock, "place", one, |place| place.ticket)
     }
 
-    /// Decides claims of one round, in order.
+    /// Decides claims of one round, in order. `registered`: whether these users are in the registry.
     ///
     /// # Errors
     /// If the round is not here.
@@ -140,12 +187,20 @@ impl CampaignModel {
         &mut self,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         clock: Timestamp,
     ) -> Result<Decided<Vec<Answer<Issued>>>, NoSuchRound> {
-        self.decide(round, users, clock, "coupon", Self::claim_one, |coupon| coupon.serial)
+        let one = |model: &mut Self, user: &UserId, at| model.claim_one(round, user, registered, at);
+        self.decide(round, users, clock, "coupon", one, |coupon| coupon.serial)
     }
 
-    fn reserve_one(&mut self, id: RoundId, user: &UserId, at: Timestamp) -> Option<Outcome<Place>> {
+    fn reserve_one(
+        &mut self,
+        id: RoundId,
+        user: &UserId,
+        registered: bool,
+        at: Timestamp,
+    ) -> Option<Outcome<Place>> {
         let used_up = self.limit_reached(user);
         let state = self.state;
         let round = self.rounds.get_mut(&id)?;
@@ -154,6 +209,7 @@ impl CampaignModel {
         }
         let refusal = round
             .reserve_window_refusal(state)
+            .or((!round.admits(registered)).then_some(Refusal::UnknownUser))
             .or(used_up.then_some(Refusal::LimitReached))
             .or(round.is_full().then_some(Refusal::Full));
         if let Some(refusal) = refusal {
@@ -163,7 +219,13 @@ impl CampaignModel {
         Some(Outcome::Granted(round.take_place(user, at)))
     }
 
-    fn claim_one(&mut self, id: RoundId, user: &UserId, at: Timestamp) -> Option<Outcome<Issued>> {
+    fn claim_one(
+        &mut self,
+        id: RoundId,
+        user: &UserId,
+        registered: bool,
+        at: Timestamp,
+    ) -> Option<Outcome<Issued>> {
         let used_up = self.limit_reached(user);
         let state = self.state;
         let total_gone = self.total_limit.is_some_and(|limit| self.issued >= u64::from(limit));
@@ -173,8 +235,10 @@ impl CampaignModel {
         }
         let refusal = round
             .claim_window_refusal(state)
+            .or((!round.admits(registered)).then_some(Refusal::UnknownUser))
             .or(round.lacks_place(user).then_some(Refusal::NotReserved))
             .or(used_up.then_some(Refusal::LimitReached))
+            .or_else(|| round.draw_refusal(user))
             .or((total_gone || round.is_sold_out()).then_some(Refusal::SoldOut));
         if let Some(refusal) = refusal {
             return Some(Outcome::Refused(refusal));
@@ -200,21 +264,22 @@ impl CampaignModel {
         users: &[UserId],
         clock: Timestamp,
         kind: &str,
-        one: fn(&mut Self, RoundId, &UserId, Timestamp) -> Option<Outcome<T>>,
+        one: impl Fn(&mut Self, &UserId, Timestamp) -> Option<Outcome<T>>,
         number: fn(&T) -> u32,
     ) -> Result<Decided<Vec<Answer<T>>>, NoSuchRound> {
         let at = clock.max(self.last_at);
         let mut lines = Vec::new();
         let mut n = self.position.n;
+        let left = self.left_in_total();
         let round = self.rounds.get_mut(&id).ok_or(NoSuchRound(id))?;
-        if let Some(row) = round.advance(at) {
+        if let Some(row) = round.advance(at, left) {
             n += 1;
             lines.push(row.to_line());
         }
         let mut granted: Option<(u32, Vec<&UserId>)> = None;
         let mut answers = Vec::with_capacity(users.len());
         for user in users {
-            let outcome = one(self, id, user, at).ok_or(NoSuchRound(id))?;
+            let outcome = one(self, user, at).ok_or(NoSuchRound(id))?;
             if let Outcome::Granted(yes) = &outcome {
                 n += 1;
                 granted.get_or_insert_with(|| (number(yes), Vec::new())).1.push(user);
@@ -234,90 +299,42 @@ impl CampaignModel {
 
     /// Latches the phases that the clock says and tells how things stand.
     pub fn tick(&mut self, clock: Timestamp) -> Decided<CampaignView> {
-        let at = clock.max(self.last_at);
+        let rows = self.advance_all(clock.max(self.last_at));
+        self.decided((), rows, clock).map(|()| self.view())
+    }
+
+    fn advance_all(&mut self, at: Timestamp) -> Vec<Row> {
+        let left = self.left_in_total();
         let mut n = self.position.n;
-        let mut lines = Vec::new();
+        let mut rows = Vec::new();
         for round in self.rounds.values_mut() {
-            if let Some(row) = round.advance(at) {
+            if let Some(row) = round.advance(at, left) {
                 n += 1;
                 round.touch(n);
-                lines.push(row.to_line());
+                rows.push(row);
             }
         }
-        let entry = self.append(n, at, &lines);
-        Decided { answers: self.view(), entry, position: self.position, at }
+        rows
+    }
+
+    fn left_in_total(&self) -> Option<u64> {
+        self.total_limit.map(|limit| u64::from(limit).saturating_sub(self.issued))
     }
 
     fn view(&self) -> CampaignView {
         CampaignView {
             state: self.state,
+            revision: self.revision,
             issued: self.issued,
             total_limit: self.total_limit,
             rounds: self.rounds.values().map(RoundModel::view).collect(),
         }
     }
 
-    /// Opens a round.
-    pub fn open_round(&mut self, spec: &RoundSpec, clock: Timestamp) -> Decided<RoundOpening> {
-        let same = |r: &RoundSpec| r.id == spec.id || r.claim.opens == spec.claim.opens;
-        let mut specs = self.rounds.values().map(RoundModel::spec);
-        let answer = if self.state == CampaignState::Ended {
-            RoundOpening::CampaignEnded
-        } else if let Some(there) = specs.clone().find(|r| same(r)) {
-            RoundOpening::AlreadyThere(there.id)
-        } else if let Some(other) = specs.find(|r| r.claim.overlaps(&spec.claim)) {
-            RoundOpening::Overlaps(other.id)
-        } else {
-            RoundOpening::Opened
-        };
-        let row = (answer == RoundOpening::Opened).then(|| {
-            self.rounds.insert(spec.id, RoundModel::planned(spec.clone(), self.position.n + 1));
-            Row::Round(spec.clone())
-        });
-        self.decided(answer, row, clock)
-    }
-
-    /// Changes the campaign's state.
-    pub fn transition(
-        &mut self,
-        transition: Transition,
-        request: Option<Uuid>,
-        clock: Timestamp,
-    ) -> Decided<Transitioned> {
-        let (from, to) = transition.from_to();
-        let answer = match self.state {
-            state if state == from => Transitioned::Done(to),
-            state if state == to => Transitioned::Unchanged(state),
-            state => Transitioned::Refused(state),
-        };
-        let row = (answer == Transitioned::Done(to)).then(|| {
-            self.state = to;
-            Row::State { state: to, verb: transition.as_str().to_owned(), request }
-        });
-        self.decided(answer, row, clock)
-    }
-
-    /// Lets a round leave the gate once it is over for long enough and the ledger, at `recorded`, has all of it.
-    ///
-    /// # Errors
-    /// If the round is not here.
-    pub fn retire(&mut self, id: RoundId, recorded: u64, clock: Timestamp) -> Result<Decided<Retirement>, NoSuchRound> {
+    /// Appends rows that count as one decision each.
+    fn decided<T>(&mut self, answers: T, rows: impl IntoIterator<Item = Row>, clock: Timestamp) -> Decided<T> {
         let at = clock.max(self.last_at);
-        let round = self.rounds.get(&id).ok_or(NoSuchRound(id))?;
-        let used = round.is_used();
-        let kept = if used { USED_ROUND_KEPT } else { UNUSED_ROUND_KEPT };
-        let over = round.phase() == Phase::Closed && at >= round.spec().claim.closes.plus(kept);
-        let row = (over && round.last_n() <= recorded).then_some(Row::Retired { round: id, used });
-        let answer = if row.is_some() { Retirement::Retired } else { Retirement::Kept };
-        if row.is_some() {
-            self.rounds.remove(&id);
-        }
-        Ok(self.decided(answer, row, clock))
-    }
-
-    fn decided<T>(&mut self, answers: T, row: Option<Row>, clock: Timestamp) -> Decided<T> {
-        let at = clock.max(self.last_at);
-        let lines: Vec<_> = row.iter().map(Row::to_line).collect();
+        let lines: Vec<_> = rows.into_iter().map(|row| row.to_line()).collect();
         let entry = self.append(self.position.n + lines.len() as u64, at, &lines);
         Decided { answers, entry, position: self.position, at }
     }

@@ -9,8 +9,10 @@ pub use self::cache::{Frozen, Gate, GateError, MAX_BATCH};
 pub use self::clock::Clock;
 pub use self::messaging::{Event, EventKind, EventPublisher, Journal, JournalError};
 pub use self::repository::{
-    CampaignRepository, CouponFilter, CouponPage, CouponRepository, CouponTotals, CreateOutcome, LedgerError,
-    NewCampaign, RecordError, RecordRepository, RequestRecord, RoundRecord, Snapshot, Standing,
+    BeaconOutcome, CampaignRepository, Conclusion, CouponFilter, CouponPage, CouponRepository, CouponTotals,
+    CreateOutcome, DrawRecord, DrawRepository, DrawResult, DrawRoot, LedgerError, NewCampaign, NewUser, RecordError,
+    RecordRepository, RequestRecord, RoundRecord, Snapshot, Standing, StatisticsRepository, Tally, User, UserCreation,
+    UserRepository,
 };
 
 /// What went wrong inside an adapter. For logs; never sent to a caller.

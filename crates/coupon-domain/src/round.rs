@@ -1,10 +1,12 @@
 //! What a round is before anything happens in it, and the phases it goes through.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::{Rules, Validity};
+use crate::draw::{DrawParams, Hash};
 use crate::ids::RoundId;
 use crate::supply::Supply;
 use crate::time::{Timestamp, Window};
@@ -53,6 +55,19 @@ impl fmt::Display for Phase {
     }
 }
 
+/// How a round is drawn, as it is known before reservation opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrawPlan {
+    /// Commits to the seed and the parameters; published with the round.
+    pub commit: Hash,
+    /// The seed, sealed with the round's master key.
+    pub sealed_seed: String,
+    /// The campaign's total limit when the round was planned, part of the parameters.
+    pub total_limit: Option<u32>,
+    /// Public randomness that the draw waits for until claims open.
+    pub beacon_source: Option<String>,
+}
+
 /// One rush as it was planned. It does not change once the round has a place or a coupon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundSpec {
@@ -70,12 +85,23 @@ pub struct RoundSpec {
     pub validity: Validity,
     /// Which master key makes its codes.
     pub key_id: u8,
+    /// The revision of the campaign's rules that it was planned by.
+    pub revision: u64,
+    /// Whether only users of the registry may reserve and claim.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub registered_users_only: bool,
+    /// How it is drawn; `None` if the first to come get its coupons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw: Option<DrawPlan>,
 }
 
 impl RoundSpec {
-    /// The round of a campaign that starts at this instant.
+    /// A draw that is late moves the claim window by its delay, but by no more than this.
+    pub const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+
+    /// The round of a campaign that starts at this instant, by this revision of its rules; without a draw's plan.
     #[must_use]
-    pub fn planned(rules: &Rules, id: RoundId, start: Timestamp, key_id: u8) -> Self {
+    pub fn planned(rules: &Rules, revision: u64, id: RoundId, start: Timestamp, key_id: u8) -> Self {
         Self {
             id,
             reserve: rules.reservation_required.then(|| rules.schedule.reserve_window(start)),
@@ -84,22 +110,25 @@ impl RoundSpec {
             max_places: rules.places_per_round(),
             validity: rules.validity,
             key_id,
+            revision,
+            registered_users_only: rules.registered_users_only,
+            draw: None,
         }
     }
 
-    /// The phase that the clock says; a gate never goes back from one it has journaled.
+    /// What the draw's commitment is about; `None` if the round is not drawn.
     #[must_use]
-    pub fn phase_at(&self, at: Timestamp) -> Phase {
-        if at >= self.claim.closes {
-            return Phase::Closed;
-        }
-        if at >= self.claim.opens {
-            return Phase::Claiming;
-        }
-        match self.reserve {
-            Some(reserve) if at >= reserve.closes => Phase::Waiting,
-            Some(reserve) if at >= reserve.opens => Phase::Reserving,
-            Some(_) | None => Phase::Planned,
+    pub fn draw_params(&self) -> Option<DrawParams> {
+        DrawParams::new(self.id, self.supply, self.draw.as_ref()?.total_limit)
+    }
+
+    /// The round's supply once reservation has closed with so many places, `added` by the operator, and so many coupons left in the
+    /// campaign's total limit. `None` if only that limit bounds it. Of a round that is drawn it is the number of winners.
+    #[must_use]
+    pub fn supply_for(&self, places: u32, added: u32, left_in_total: Option<u64>) -> Option<u32> {
+        match self.draw_params() {
+            Some(params) => Some(params.winners(places, added, left_in_total)),
+            None => self.supply.for_places(places).map(|supply| supply.saturating_add(added).min(Supply::MAX)),
         }
     }
 
@@ -109,9 +138,4 @@ impl RoundSpec {
         self.reserve.map_or(self.claim.opens, |reserve| reserve.opens)
     }
 
-    /// When reservation closes and a ratio is worked out; without places, when claims open.
-    #[must_use]
-    pub fn supply_fixed_at(&self) -> Timestamp {
-        self.reserve.map_or(self.claim.opens, |reserve| reserve.closes)
-    }
 }

@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use coupon_domain::answer::{Answer, Issued, Place};
-use coupon_domain::campaign::Transition;
+use coupon_domain::campaign::{Revision, Transition};
 use coupon_domain::ids::{CampaignId, RoundId, UserId};
 use coupon_domain::journal::Entry;
-use coupon_domain::model::{CampaignModel, CampaignView, Decided, LoadChunk, Retirement, RoundOpening, Transitioned};
+use coupon_domain::model::{
+    CampaignModel, CampaignView, Decided, DrawConclusion, LoadChunk, Retirement, Revised, RoundOpening, SupplyAdded,
+    SupplyAddition, Transitioned,
+};
 use coupon_domain::ports::{Clock, Frozen, Gate, GateError, Journal, JournalError, MAX_BATCH};
 use coupon_domain::position::Position;
 use coupon_domain::round::RoundSpec;
@@ -75,11 +78,12 @@ impl Gate for EmbeddedGate {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Place>>>, GateError> {
         check_batch(users)?;
         let users = users.to_vec();
-        self.decide(campaign, seen, move |model, at| Ok(model.reserve(round, &users, at)?)).await
+        self.decide(campaign, seen, move |model, at| Ok(model.reserve(round, &users, registered, at)?)).await
     }
 
     async fn claim(
@@ -87,11 +91,12 @@ impl Gate for EmbeddedGate {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Issued>>>, GateError> {
         check_batch(users)?;
         let users = users.to_vec();
-        self.decide(campaign, seen, move |model, at| Ok(model.claim(round, &users, at)?)).await
+        self.decide(campaign, seen, move |model, at| Ok(model.claim(round, &users, registered, at)?)).await
     }
 
     async fn tick(&self, campaign: &CampaignId, seen: Position) -> Result<Decided<CampaignView>, GateError> {
@@ -116,6 +121,37 @@ impl Gate for EmbeddedGate {
         seen: Position,
     ) -> Result<Decided<Transitioned>, GateError> {
         self.decide(campaign, seen, move |model, at| Ok(model.transition(transition, request, at))).await
+    }
+
+    async fn revise(
+        &self,
+        campaign: &CampaignId,
+        revision: &Revision,
+        seen: Position,
+    ) -> Result<Decided<Revised>, GateError> {
+        let revision = revision.clone();
+        self.decide(campaign, seen, move |model, at| Ok(model.revise(&revision, at))).await
+    }
+
+    async fn add_supply(
+        &self,
+        campaign: &CampaignId,
+        addition: &SupplyAddition,
+        seen: Position,
+    ) -> Result<Decided<SupplyAdded>, GateError> {
+        let addition = *addition;
+        self.decide(campaign, seen, move |model, at| Ok(model.add_supply(&addition, at)?)).await
+    }
+
+    async fn conclude_draw(
+        &self,
+        campaign: &CampaignId,
+        round: RoundId,
+        winners: &[u8],
+        seen: Position,
+    ) -> Result<Decided<DrawConclusion>, GateError> {
+        let winners = winners.to_vec();
+        self.decide(campaign, seen, move |model, at| Ok(model.conclude_draw(round, &winners, at)?)).await
     }
 
     async fn retire(

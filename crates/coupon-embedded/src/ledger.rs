@@ -2,12 +2,20 @@
 
 mod campaigns;
 mod coupons;
+mod draws;
 mod events;
+mod installation;
 mod orders;
 mod record;
+mod requests;
 mod rounds;
 mod schema;
 mod seats;
+mod snapshot;
+mod standings;
+mod statistics;
+mod titles;
+mod users;
 mod value;
 mod writer;
 
@@ -40,7 +48,7 @@ impl SqliteLedger {
         let file = folder.file("ledger.sqlite");
         let failed = |source| OpenError::Database { file: file.clone(), source };
         let mut conn = sqlite::open_writer(&file, MIGRATIONS)?;
-        campaigns::make_installation(&mut conn).map_err(|e| failed(e.into()))?;
+        installation::make(&mut conn).map_err(|e| failed(e.into()))?;
         let writer = Worker::start("coupon-ledger", Writer::new(conn, Arc::clone(&clock)));
         let writer = writer.map_err(|e| failed(e.into()))?;
         Ok(Self { writer, readers: Readers::of(folder, file), clock })

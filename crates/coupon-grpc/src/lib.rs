@@ -6,5 +6,6 @@ mod render;
 pub mod server;
 mod services;
 pub mod status;
+mod streams;
 
 pub use middleware::REQUEST_ID;

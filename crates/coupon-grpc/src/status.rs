@@ -43,11 +43,22 @@ kinds! {
     CAMPAIGN_NOT_FOUND = NotFound, "no such campaign", "no";
     ROUND_NOT_FOUND = NotFound, "no such round in this campaign", "no";
     COUPON_NOT_FOUND = NotFound, "GetCoupon: this user has no such coupon", "no";
-    TITLE_TAKEN = AlreadyExists, "CreateCampaign: a campaign that has not ended has the same title and end of validity", "no";
+    PLACE_NOT_FOUND = NotFound, "GetPlace: this user has no place in the round", "no";
+    USER_NOT_FOUND = NotFound, "GetUser: the user is not registered", "no";
+    TITLE_TAKEN = AlreadyExists, "a campaign that has not ended has the same title and end of validity", "no";
+    USER_EXISTS = AlreadyExists, "CreateUser: the user is registered with another name or other metadata", "no";
+    ETAG_MISMATCH = Aborted, "UpdateCampaign: the campaign has changed since it was read", "read it again, then update";
     REQUEST_ID_REUSED = FailedPrecondition, "this `request_id` was used for another call", "no";
     WRONG_STATE = FailedPrecondition, "the campaign's state does not allow it", "no";
+    RULES_IN_USE = FailedPrecondition, "UpdateCampaign: what is to be changed has a place or a coupon", "no";
+    SUPPLY_REFUSED = FailedPrecondition, "AddSupply: the round is over, has its winners fixed, or has no supply of its own", "no";
+    NO_DRAW = FailedPrecondition, "the round is not drawn", "no";
+    DRAW_NOT_READY = FailedPrecondition, "ExportPlaces: reservation has not closed yet", "later";
+    BEACON_REFUSED = FailedPrecondition, "SetBeacon: too early, too late, or set to other bytes", "no";
     CAMPAIGN_HALTED = FailedPrecondition, "the campaign's stores disagree: an operator has to look", "no";
     OVERLOADED = ResourceExhausted, "too many calls wait; certainly not applied", "yes, after `RetryInfo`";
+    SLOW_CONSUMER = ResourceExhausted, "WatchRound: nothing was read for 10 s", "yes, with `after`";
+    STOPPING = Unavailable, "this instance is being stopped", "yes, with another instance";
     RECOVERING = Unavailable, "the campaign is being recovered", "yes, the same call, after `RetryInfo`";
     STORE_UNAVAILABLE = Unavailable, "a store is away, or the outcome is unknown", "yes, the same call: it is answered like the first";
     DEADLINE = DeadlineExceeded, "no answer before the deadline (5 s unless the call says otherwise); the outcome is unknown", "yes, the same call: it is answered like the first";
@@ -61,9 +72,18 @@ fn classify(fault: &Fault) -> (Kind, String) {
         Fault::UnknownCampaign(_) => Kind::CAMPAIGN_NOT_FOUND,
         Fault::UnknownRound(_) => Kind::ROUND_NOT_FOUND,
         Fault::UnknownCoupon => Kind::COUPON_NOT_FOUND,
+        Fault::UnknownPlace => Kind::PLACE_NOT_FOUND,
+        Fault::UnknownUser(_) => Kind::USER_NOT_FOUND,
         Fault::TitleTaken(_) => Kind::TITLE_TAKEN,
+        Fault::UserExists(_) => Kind::USER_EXISTS,
+        Fault::EtagMismatch(_) => Kind::ETAG_MISMATCH,
+        Fault::RulesInUse(_) => Kind::RULES_IN_USE,
+        Fault::SupplyRefused(_) => Kind::SUPPLY_REFUSED,
+        Fault::NoDraw => Kind::NO_DRAW,
+        Fault::DrawNotReady => Kind::DRAW_NOT_READY,
+        Fault::BeaconRefused(_) => Kind::BEACON_REFUSED,
         Fault::RequestUsed => Kind::REQUEST_ID_REUSED,
-        Fault::WrongState { .. } => Kind::WRONG_STATE,
+        Fault::WrongState { .. } | Fault::Ended => Kind::WRONG_STATE,
         Fault::Halted => Kind::CAMPAIGN_HALTED,
         Fault::Overloaded { .. } => Kind::OVERLOADED,
         Fault::Recovering { .. } => Kind::RECOVERING,
@@ -98,7 +118,17 @@ pub(crate) fn of(fault: Fault) -> Status {
         Fault::UnknownCampaign(_)
         | Fault::UnknownRound(_)
         | Fault::UnknownCoupon
+        | Fault::UnknownPlace
+        | Fault::UnknownUser(_)
         | Fault::TitleTaken(_)
+        | Fault::UserExists(_)
+        | Fault::EtagMismatch(_)
+        | Fault::RulesInUse(_)
+        | Fault::SupplyRefused(_)
+        | Fault::NoDraw
+        | Fault::DrawNotReady
+        | Fault::BeaconRefused(_)
+        | Fault::Ended
         | Fault::RequestUsed
         | Fault::WrongState { .. }
         | Fault::Halted => {}
@@ -114,6 +144,16 @@ pub(crate) fn deadline_exceeded() -> Status {
 /// The status of a call for which the whole process has no place.
 pub(crate) fn overloaded() -> Status {
     of(Fault::Overloaded { retry_after: Duration::from_millis(100) })
+}
+
+/// The status of a stream whose consumer does not read.
+pub(crate) fn slow_consumer() -> Status {
+    build(Kind::SLOW_CONSUMER, "nothing was read for 10 s".to_owned(), ErrorDetails::new())
+}
+
+/// The status of a stream that ends with the service.
+pub(crate) fn stopping() -> Status {
+    build(Kind::STOPPING, "the service is being stopped".to_owned(), ErrorDetails::new())
 }
 
 /// The status of bytes that are no message of the contract.

@@ -1,22 +1,23 @@
 //! Campaigns, their rounds and the epochs of their gates.
 
 use async_trait::async_trait;
-use coupon_domain::campaign::{Campaign, CampaignState};
+use coupon_domain::campaign::{Campaign, CampaignState, Rules};
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::ports::{
     CampaignRepository, CreateOutcome, LedgerError, NewCampaign, RequestRecord, RoundRecord, Standing,
 };
-use coupon_domain::round::RoundSpec;
 use coupon_domain::time::Timestamp;
-use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text, Uuid as SqlUuid};
 use diesel::{OptionalExtension as _, QueryableByName};
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use uuid::Uuid;
 
 use crate::connection::PostgresLedger;
 use crate::failure::Failure;
+use crate::requests;
 use crate::rows::{
-    CampaignRow, CursorRow, NowRow, RoundRow, big, campaign_id, int, number, read_spec, round_id, timestamp, unsigned,
+    CampaignRow, CursorRow, NowRow, RoundRow, big, campaign_id, int, number, round_columns, round_id, timestamp,
+    unsigned,
 };
 use crate::statement::sql;
 
@@ -27,17 +28,29 @@ const CAMPAIGNS: &str = "SELECT id, rules, state, revision, created_at, updated_
         AND ($2 IS NULL OR (created_at, id) < (SELECT last.created_at, last.id FROM campaigns AS last WHERE last.id = $2))
     ORDER BY created_at DESC, id DESC LIMIT $3";
 
-const ROUND: &str = "SELECT campaign_id, spec, phase, supply, places, issued, last_n FROM rounds WHERE no = $1";
+const ROUND: &str = concat!("SELECT ", round_columns!(), " FROM rounds WHERE no = $1");
 
-const LATEST_ROUNDS: &str =
-    "SELECT spec FROM rounds WHERE campaign_id = $1 ORDER BY claim_opens_at DESC, no DESC LIMIT $2";
+/// Where the last round of a page was forgotten before the next one is asked for, it begins anew: rather twice than never.
+const ROUNDS: &str = concat!(
+    "SELECT ",
+    round_columns!(),
+    " FROM rounds
+    WHERE campaign_id = $1
+        AND ($2 IS NULL OR (claim_opens_at, no) < (
+            coalesce((SELECT last.claim_opens_at FROM rounds AS last WHERE last.no = $2), 'infinity'), $2
+        ))
+    ORDER BY claim_opens_at DESC, no DESC LIMIT $3"
+);
 
 const STANDINGS: &str = "SELECT campaigns.id, campaigns.epoch AS raised_to, campaigns.open,
         journal_cursors.epoch, journal_cursors.n, journal_cursors.chain, journal_cursors.last_at,
         coalesce(acknowledged.n, 0) AS acknowledged
     FROM campaigns JOIN journal_cursors ON journal_cursors.campaign_id = campaigns.id
         LEFT JOIN acknowledged ON acknowledged.campaign_id = campaigns.id
-    WHERE CASE WHEN $1 IS NULL THEN campaigns.state <> 'ENDED' ELSE campaigns.id = $1 END
+    WHERE CASE
+        WHEN $1 IS NOT NULL THEN campaigns.id = $1
+        ELSE campaigns.state <> 'ENDED' OR campaigns.id IN (SELECT rounds.campaign_id FROM rounds WHERE NOT rounds.retired)
+    END
     ORDER BY campaigns.id";
 
 const RAISE_EPOCH: &str =
@@ -62,23 +75,9 @@ struct NumberRow {
 }
 
 #[derive(QueryableByName)]
-struct SpecRow {
-    #[diesel(sql_type = Jsonb)]
-    spec: serde_json::Value,
-}
-
-#[derive(QueryableByName)]
 struct EpochRow {
     #[diesel(sql_type = BigInt)]
     epoch: i64,
-}
-
-#[derive(QueryableByName)]
-pub(crate) struct RequestRow {
-    #[diesel(sql_type = Text)]
-    pub(crate) campaign_id: String,
-    #[diesel(sql_type = Text)]
-    pub(crate) verb: String,
 }
 
 #[derive(QueryableByName)]
@@ -108,21 +107,9 @@ impl StandingRow {
 }
 
 /// A campaign, for all who need one within their own work.
-pub(crate) async fn campaign(
-    conn: &mut diesel_async::AsyncPgConnection,
-    id: &str,
-) -> Result<Option<Campaign>, Failure> {
-    let row = sql(CAMPAIGN).bind::<Text, _>(id).get_result::<CampaignRow>(conn).await.optional()?;
+pub(crate) async fn campaign(conn: &mut AsyncPgConnection, id: &CampaignId) -> Result<Option<Campaign>, Failure> {
+    let row = sql(CAMPAIGN).bind::<Text, _>(id.as_str()).get_result::<CampaignRow>(conn).await.optional()?;
     row.map(CampaignRow::read).transpose()
-}
-
-/// What a request did, likewise.
-pub(crate) async fn request(
-    conn: &mut diesel_async::AsyncPgConnection,
-    id: Uuid,
-) -> Result<Option<RequestRow>, Failure> {
-    let select = sql("SELECT campaign_id, verb FROM requests WHERE id = $1");
-    Ok(select.bind::<SqlUuid, _>(id).get_result(conn).await.optional()?)
 }
 
 impl PostgresLedger {
@@ -182,7 +169,7 @@ impl CampaignRepository for PostgresLedger {
 
     async fn campaign(&self, id: &CampaignId) -> Result<Option<Campaign>, LedgerError> {
         let id = id.clone();
-        Ok(self.run(move |conn| Box::pin(async move { campaign(conn, id.as_str()).await })).await?)
+        Ok(self.run(move |conn| Box::pin(async move { campaign(conn, &id).await })).await?)
     }
 
     async fn campaigns(
@@ -207,13 +194,7 @@ impl CampaignRepository for PostgresLedger {
     }
 
     async fn request(&self, id: Uuid) -> Result<Option<RequestRecord>, LedgerError> {
-        let record = self.run(move |conn| {
-            Box::pin(async move {
-                let row = request(conn, id).await?;
-                row.map(|r| Ok(RequestRecord { campaign: campaign_id(&r.campaign_id)?, verb: r.verb })).transpose()
-            })
-        });
-        Ok(record.await?)
+        Ok(self.run(move |conn| Box::pin(async move { requests::find(conn, id).await })).await?)
     }
 
     async fn new_round_ids(&self, count: u32) -> Result<Vec<RoundId>, LedgerError> {
@@ -239,19 +220,33 @@ impl CampaignRepository for PostgresLedger {
         Ok(record.await?)
     }
 
-    async fn latest_rounds(&self, campaign: &CampaignId, limit: u32) -> Result<Vec<RoundSpec>, LedgerError> {
+    async fn rounds(
+        &self,
+        campaign: &CampaignId,
+        after: Option<RoundId>,
+        limit: u32,
+    ) -> Result<Vec<RoundRecord>, LedgerError> {
         let campaign = campaign.clone();
-        let specs = self.run(move |conn| {
+        let page = self.run(move |conn| {
             Box::pin(async move {
-                let rows = sql(LATEST_ROUNDS)
+                let rows = sql(ROUNDS)
                     .bind::<Text, _>(campaign.as_str())
+                    .bind::<Nullable<Integer>, _>(after.map(number))
                     .bind::<BigInt, _>(i64::from(limit))
-                    .load::<SpecRow>(conn)
+                    .load::<RoundRow>(conn)
                     .await?;
-                rows.into_iter().map(|row| read_spec(row.spec)).collect()
+                rows.into_iter().map(RoundRow::read).collect()
             })
         });
-        Ok(specs.await?)
+        Ok(page.await?)
+    }
+
+    async fn keep_title(&self, campaign: &CampaignId, rules: &Rules) -> Result<Option<CampaignId>, LedgerError> {
+        Ok(self.keep_title_of(campaign, rules).await?)
+    }
+
+    async fn give_up_titles(&self, campaign: &CampaignId) -> Result<(), LedgerError> {
+        Ok(self.settle_titles(campaign).await?)
     }
 
     async fn standings(&self) -> Result<Vec<Standing>, LedgerError> {

@@ -1,39 +1,32 @@
 //! Writing a recording: its rows, one event for each decision, and the cursor, in one transaction.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use coupon_domain::ids::{CampaignId, RoundId};
-use coupon_domain::ports::{Event, EventKind, LedgerError, RecordError};
-use coupon_domain::recording::{CouponRow, Cursor, PhaseRow, PlaceRow, Recording, RoundRow};
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use coupon_domain::campaign::CampaignState;
+use coupon_domain::ids::{CampaignId, UserId};
+use coupon_domain::ports::{LedgerError, RecordError};
+use coupon_domain::recording::{CampaignChange, CouponRow, Cursor, PlaceRow, Recording, RoundRow};
+use coupon_domain::round::Phase;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension as _, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
 use crate::connection::{End, PostgresLedger};
 use crate::failure::Failure;
 use crate::records::cursor;
-use crate::rows::{CursorRow, big, instant, int, number};
+use crate::rows::{CursorRow, big, instant, int, json, number};
 use crate::statement::sql;
+use crate::{requests, titles};
 
 /// Whoever comes second does not wait: `SKIP LOCKED` says so without an error, whose code the driver would not tell.
 const LOCK_CURSOR: &str =
     "SELECT epoch, n, chain, last_at FROM journal_cursors WHERE campaign_id = $1 FOR UPDATE SKIP LOCKED";
 
 /// Locked, so that a recovery which ends meanwhile waits for this and then finds its gate behind the ledger.
-const CAMPAIGN_EPOCH: &str = "SELECT epoch, open FROM campaigns WHERE id = $1 FOR SHARE";
+const CAMPAIGN_EPOCH: &str = "SELECT epoch, open FROM campaigns WHERE id = $1 FOR NO KEY UPDATE";
 
 const MOVE_CURSOR: &str =
     "UPDATE journal_cursors SET epoch = $2, n = $3, chain = $4, last_at = $5 WHERE campaign_id = $1";
-
-/// By the ledger's clock, which a person may have set back.
-const CHANGE_STATE: &str =
-    "UPDATE campaigns SET state = $2, revision = revision + $3, updated_at = greatest(updated_at, coupon_now())
-    WHERE id = $1";
-
-/// One request may have reached the gates of two campaigns: the first recorded has it, and neither recording may fail.
-const INSERT_REQUESTS: &str = "INSERT INTO requests (id, campaign_id, verb)
-    SELECT r.id, $1, r.verb FROM unnest($2::uuid[], $3::text[]) AS r (id, verb) ORDER BY r.id ON CONFLICT DO NOTHING";
 
 const RETIRE: &str = "UPDATE rounds SET retired = true WHERE no = ANY ($1)";
 const FORGET: &str = "DELETE FROM rounds WHERE no = ANY ($1)";
@@ -105,12 +98,14 @@ async fn turned_away(
     Ok(outdated.map(Turned::Outdated))
 }
 
+/// The campaign comes before the coupons, which its new rules may be needed for.
 async fn write(conn: &mut AsyncPgConnection, campaign: &CampaignId, recording: &Recording) -> Result<(), Failure> {
     insert_rounds(conn, campaign, &recording.rounds).await?;
+    update_campaign(conn, campaign, &recording.campaign).await?;
     insert_places(conn, &recording.places).await?;
-    insert_coupons(conn, &recording.coupons).await?;
+    insert_coupons(conn, campaign, &recording.coupons).await?;
     update_rounds(conn, campaign, recording).await?;
-    change_state(conn, campaign, recording).await?;
+    keep_requests(conn, campaign, recording).await?;
     insert_events(conn, campaign, recording).await?;
     retire(conn, recording).await?;
     move_cursor(conn, campaign, &recording.to).await
@@ -120,12 +115,12 @@ async fn insert_rounds(conn: &mut AsyncPgConnection, campaign: &CampaignId, rows
     if rows.is_empty() {
         return Ok(());
     }
-    let specs = rows.iter().map(|row| serde_json::to_value(&row.spec)).collect::<Result<Vec<_>, _>>();
+    let specs = rows.iter().map(|row| json(&row.spec)).collect::<Result<Vec<_>, _>>()?;
     let reserve = |row: &RoundRow| row.spec.reserve;
     sql(include_str!("queries/insert_rounds.sql"))
         .bind::<Text, _>(campaign.as_str())
         .bind::<Array<Integer>, _>(column(rows, |row| number(row.spec.id)))
-        .bind::<Array<Jsonb>, _>(specs.map_err(|e| Failure::Damaged(e.to_string()))?)
+        .bind::<Array<Jsonb>, _>(specs)
         .bind::<Array<Nullable<Timestamptz>>, _>(column(rows, |row| reserve(row).map(|w| instant(w.opens))))
         .bind::<Array<Nullable<Timestamptz>>, _>(column(rows, |row| reserve(row).map(|w| instant(w.closes))))
         .bind::<Array<Timestamptz>, _>(column(rows, |row| instant(row.spec.claim.opens)))
@@ -148,17 +143,25 @@ async fn insert_places(conn: &mut AsyncPgConnection, rows: &[PlaceRow]) -> Resul
         .bind::<Array<Text>, _>(column(&rows, |row| row.user.as_str()))
         .bind::<Array<Timestamptz>, _>(column(&rows, |row| instant(row.reserved_at)))
         .bind::<Array<BigInt>, _>(column(&rows, |row| big(row.n)))
+        .bind::<Array<Nullable<Binary>>, _>(column(&rows, |row| {
+            row.leaf.as_ref().map(|leaf| leaf.as_bytes().as_slice())
+        }))
         .execute(conn)
         .await?;
     Ok(())
 }
 
-async fn insert_coupons(conn: &mut AsyncPgConnection, rows: &[CouponRow]) -> Result<(), Failure> {
+async fn insert_coupons(
+    conn: &mut AsyncPgConnection,
+    campaign: &CampaignId,
+    rows: &[CouponRow],
+) -> Result<(), Failure> {
     if rows.is_empty() {
         return Ok(());
     }
     let rows = sorted(rows, |row| (row.round, row.serial));
     sql(include_str!("queries/insert_coupons.sql"))
+        .bind::<Text, _>(campaign.as_str())
         .bind::<Array<Integer>, _>(column(&rows, |row| number(row.round)))
         .bind::<Array<Integer>, _>(column(&rows, |row| int(row.serial)))
         .bind::<Array<Text>, _>(column(&rows, |row| row.user.as_str()))
@@ -170,52 +173,25 @@ async fn insert_coupons(conn: &mut AsyncPgConnection, rows: &[CouponRow]) -> Res
     Ok(())
 }
 
-/// What a recording does to one round.
-#[derive(Default)]
-struct RoundChange<'a> {
-    phase: Option<&'a PhaseRow>,
-    places: u32,
-    issued: u32,
-    last_n: u64,
-}
-
-type RoundChanges<'a> = BTreeMap<RoundId, RoundChange<'a>>;
-
-fn round_changes(recording: &Recording) -> RoundChanges<'_> {
-    let mut changes = RoundChanges::new();
-    for row in &recording.places {
-        changed(&mut changes, row.round, row.n).places += 1;
-    }
-    for row in &recording.coupons {
-        changed(&mut changes, row.round, row.n).issued += 1;
-    }
-    for row in &recording.phases {
-        changed(&mut changes, row.round, row.n).phase = Some(row);
-    }
-    changes
-}
-
-fn changed<'m, 'a>(changes: &'m mut RoundChanges<'a>, round: RoundId, n: u64) -> &'m mut RoundChange<'a> {
-    let change = changes.entry(round).or_default();
-    change.last_n = change.last_n.max(n);
-    change
-}
-
 async fn update_rounds(
     conn: &mut AsyncPgConnection,
     campaign: &CampaignId,
     recording: &Recording,
 ) -> Result<(), Failure> {
-    let changes: Vec<_> = round_changes(recording).into_iter().collect();
+    let changes: Vec<_> = recording.changes.iter().collect();
     if changes.is_empty() {
         return Ok(());
     }
-    let supply = |change: &RoundChange<'_>| change.phase.and_then(|phase| phase.supply);
+    let delay = |drawn: Duration| i64::try_from(drawn.as_micros()).unwrap_or(i64::MAX);
     let updated = sql(include_str!("queries/update_rounds.sql"))
         .bind::<Text, _>(campaign.as_str())
-        .bind::<Array<Integer>, _>(column(&changes, |(round, _)| number(*round)))
-        .bind::<Array<Nullable<Text>>, _>(column(&changes, |(_, change)| change.phase.map(|row| row.phase.as_str())))
-        .bind::<Array<Nullable<Integer>>, _>(column(&changes, |(_, change)| supply(change).map(int)))
+        .bind::<Array<Integer>, _>(column(&changes, |(round, _)| number(**round)))
+        .bind::<Array<Nullable<Text>>, _>(column(&changes, |(_, change)| change.phase.map(Phase::as_str)))
+        .bind::<Array<Bool>, _>(column(&changes, |(_, change)| change.supply.is_some()))
+        .bind::<Array<Nullable<Integer>>, _>(column(&changes, |(_, change)| change.supply.flatten().map(int)))
+        .bind::<Array<Nullable<BigInt>>, _>(column(&changes, |(_, change)| change.left_at_close.flatten().map(big)))
+        .bind::<Array<Nullable<Integer>>, _>(column(&changes, |(_, change)| change.added.map(int)))
+        .bind::<Array<Nullable<BigInt>>, _>(column(&changes, |(_, change)| change.drawn.map(delay)))
         .bind::<Array<Integer>, _>(column(&changes, |(_, change)| int(change.places)))
         .bind::<Array<Integer>, _>(column(&changes, |(_, change)| int(change.issued)))
         .bind::<Array<BigInt>, _>(column(&changes, |(_, change)| big(change.last_n)))
@@ -227,70 +203,37 @@ async fn update_rounds(
     Ok(())
 }
 
-async fn change_state(
+async fn update_campaign(
     conn: &mut AsyncPgConnection,
     campaign: &CampaignId,
-    recording: &Recording,
+    change: &CampaignChange,
 ) -> Result<(), Failure> {
-    let Some(last) = recording.states.last() else { return Ok(()) };
-    sql(CHANGE_STATE)
+    let CampaignChange { state, rules, total_limit, revisions } = change;
+    if *revisions == 0 {
+        return Ok(());
+    }
+    sql(include_str!("queries/update_campaign.sql"))
         .bind::<Text, _>(campaign.as_str())
-        .bind::<Text, _>(last.state.as_str())
-        .bind::<BigInt, _>(big(recording.states.len() as u64))
+        .bind::<Nullable<Text>, _>(state.map(CampaignState::as_str))
+        .bind::<Nullable<Jsonb>, _>(rules.as_deref().map(json).transpose()?)
+        .bind::<Nullable<Integer>, _>(total_limit.map(int))
+        .bind::<BigInt, _>(i64::from(*revisions))
         .execute(conn)
         .await?;
-    let requests: Vec<_> = recording.states.iter().filter_map(|row| Some((row.request?, row.verb.as_str()))).collect();
-    if !requests.is_empty() {
-        sql(INSERT_REQUESTS)
-            .bind::<Text, _>(campaign.as_str())
-            .bind::<Array<SqlUuid>, _>(column(&requests, |(id, _)| *id))
-            .bind::<Array<Text>, _>(column(&requests, |(_, verb)| *verb))
-            .execute(conn)
-            .await?;
+    if rules.is_some() || *state == Some(CampaignState::Ended) {
+        titles::settle(conn, campaign).await?;
     }
     Ok(())
 }
 
-/// The event of one decision.
-struct EventRow<'a> {
-    n: u64,
-    kind: EventKind,
-    round: Option<RoundId>,
-    serial: Option<u32>,
-    user: Option<&'a str>,
-    state: Option<&'a str>,
-    at: DateTime<Utc>,
-}
-
-fn events(recording: &Recording) -> Vec<EventRow<'_>> {
-    let plain = |n, kind, at| EventRow { n, kind, round: None, serial: None, user: None, state: None, at: instant(at) };
-    let rounds = recording
-        .rounds
-        .iter()
-        .map(|r| EventRow { round: Some(r.spec.id), ..plain(r.n, EventKind::RoundOpened, r.at) });
-    let places = recording.places.iter().map(|r| EventRow {
-        round: Some(r.round),
-        user: Some(r.user.as_str()),
-        ..plain(r.n, EventKind::PlaceReserved, r.reserved_at)
-    });
-    let coupons = recording.coupons.iter().map(|r| EventRow {
-        round: Some(r.round),
-        serial: Some(r.serial),
-        user: Some(r.user.as_str()),
-        ..plain(r.n, EventKind::CouponIssued, r.claimed_at)
-    });
-    let phases = recording.phases.iter().map(|r| EventRow {
-        round: Some(r.round),
-        state: Some(r.phase.as_str()),
-        ..plain(r.n, EventKind::RoundPhaseChanged, r.at)
-    });
-    let states = recording
-        .states
-        .iter()
-        .map(|r| EventRow { state: Some(r.state.as_str()), ..plain(r.n, EventKind::CampaignStateChanged, r.at) });
-    let mut events: Vec<_> = rounds.chain(places).chain(coupons).chain(phases).chain(states).collect();
-    events.sort_by_key(|event| event.n);
-    events
+async fn keep_requests(
+    conn: &mut AsyncPgConnection,
+    campaign: &CampaignId,
+    recording: &Recording,
+) -> Result<(), Failure> {
+    let rows = column(&recording.requests, |(id, verb)| (*id, verb.as_str()));
+    requests::keep(conn, campaign, &rows).await?;
+    Ok(())
 }
 
 async fn insert_events(
@@ -298,19 +241,19 @@ async fn insert_events(
     campaign: &CampaignId,
     recording: &Recording,
 ) -> Result<(), Failure> {
-    let events = events(recording);
+    let events = recording.events(campaign);
     if events.is_empty() {
         return Ok(());
     }
     sql(include_str!("queries/insert_events.sql"))
         .bind::<Text, _>(campaign.as_str())
-        .bind::<Array<Text>, _>(column(&events, |event| Event::id_of_decision(campaign, event.n)))
+        .bind::<Array<Text>, _>(column(&events, |event| event.id.as_str()))
         .bind::<Array<Text>, _>(column(&events, |event| event.kind.as_str()))
         .bind::<Array<Nullable<Integer>>, _>(column(&events, |event| event.round.map(number)))
-        .bind::<Array<Nullable<Integer>>, _>(column(&events, |event| event.serial.map(int)))
-        .bind::<Array<Nullable<Text>>, _>(column(&events, |event| event.user))
-        .bind::<Array<Nullable<Text>>, _>(column(&events, |event| event.state))
-        .bind::<Array<Timestamptz>, _>(column(&events, |event| event.at))
+        .bind::<Array<Nullable<Integer>>, _>(column(&events, |event| event.coupon.map(|coupon| int(coupon.serial))))
+        .bind::<Array<Nullable<Text>>, _>(column(&events, |event| event.user.as_ref().map(UserId::as_str)))
+        .bind::<Array<Nullable<Text>>, _>(column(&events, |event| event.state.as_deref()))
+        .bind::<Array<Timestamptz>, _>(column(&events, |event| instant(event.at)))
         .execute(conn)
         .await?;
     Ok(())

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use coupon_domain::answer::{Issued, Place};
-use coupon_domain::campaign::CampaignState;
 use coupon_domain::ids::{CampaignId, RoundId, UserId};
 use coupon_domain::model::Seat;
 use coupon_domain::ports::{Event, LedgerError, RecordError, RecordRepository, Snapshot};
@@ -14,7 +13,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
 use crate::connection::PostgresLedger;
 use crate::failure::Failure;
-use crate::rows::{CursorRow, RoundHeadRow, count, number, readable, timestamp, unsigned, user_id};
+use crate::rows::{CursorRow, behind, count, number, readable, timestamp, user_id};
 use crate::statement::sql;
 
 const CURSOR: &str = "SELECT epoch, n, chain, last_at FROM journal_cursors WHERE campaign_id = $1";
@@ -29,18 +28,6 @@ const SEAT: &str = "SELECT p.user_id, p.ticket, p.reserved_at, c.serial, c.claim
     FROM (SELECT $2 AS user_id) AS asked
     LEFT JOIN places AS p ON p.round_no = $1 AND p.user_id = asked.user_id
     LEFT JOIN coupons AS c ON c.round_no = $1 AND c.user_id = asked.user_id";
-
-#[derive(QueryableByName)]
-struct SnapshotRow {
-    #[diesel(embed)]
-    cursor: CursorRow,
-    #[diesel(sql_type = Text)]
-    state: String,
-    #[diesel(sql_type = BigInt)]
-    issued_in_all: i64,
-    #[diesel(embed)]
-    round: RoundHeadRow,
-}
 
 #[derive(QueryableByName)]
 struct SeatRow {
@@ -82,23 +69,6 @@ pub(crate) async fn cursor(conn: &mut AsyncPgConnection, campaign: &CampaignId) 
     readable(row, &format!("the cursor of campaign {campaign}"))?.read()
 }
 
-async fn snapshot(conn: &mut AsyncPgConnection, campaign: &CampaignId) -> Result<Snapshot, Failure> {
-    let rows =
-        sql(include_str!("queries/snapshot.sql")).bind::<Text, _>(campaign.as_str()).load::<SnapshotRow>(conn).await?;
-    let first = readable(rows.as_slice().first(), &format!("campaign {campaign}"))?;
-    Ok(Snapshot {
-        cursor: first.cursor.read()?,
-        state: readable(CampaignState::from_word(&first.state), "campaigns.state")?,
-        issued: unsigned(first.issued_in_all, "rounds.issued")?,
-        rounds: rows.into_iter().filter_map(|row| row.round.read().transpose()).collect::<Result<_, _>>()?,
-    })
-}
-
-/// The smallest text: every user's id comes after it.
-fn behind(after: Option<&UserId>) -> String {
-    after.map(ToString::to_string).unwrap_or_default()
-}
-
 #[async_trait]
 impl RecordRepository for PostgresLedger {
     async fn cursor(&self, campaign: &CampaignId) -> Result<Cursor, LedgerError> {
@@ -111,8 +81,7 @@ impl RecordRepository for PostgresLedger {
     }
 
     async fn snapshot(&self, campaign: &CampaignId) -> Result<Snapshot, LedgerError> {
-        let campaign = campaign.clone();
-        Ok(self.run(move |conn| Box::pin(async move { snapshot(conn, &campaign).await })).await?)
+        Ok(self.snapshot_of(campaign).await?)
     }
 
     async fn seats(

@@ -1,24 +1,32 @@
 //! Rows as the statements return them, and their way into the domain's types.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use coupon_domain::campaign::{Campaign, CampaignState};
+use coupon_domain::campaign::{Campaign, CampaignState, Rules};
 use coupon_domain::ids::{CampaignId, CouponId, OrderId, RoundId, UserId};
+use coupon_domain::journal::Spelled;
 use coupon_domain::model::{RoundHead, RoundView};
 use coupon_domain::money::{Currency, Money};
 use coupon_domain::ports::RoundRecord;
 use coupon_domain::position::{Chain, Position};
 use coupon_domain::recording::Cursor;
 use coupon_domain::redemption::{CouponRecord, CouponState, OrderRecord, OrderState};
-use coupon_domain::round::{Phase, RoundSpec};
+use coupon_domain::round::Phase;
 use coupon_domain::time::Timestamp;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
 
 use crate::failure::Failure;
 
 /// The value, or that this part of a row cannot be read.
 pub(crate) fn readable<T>(value: Option<T>, part: &str) -> Result<T, Failure> {
     value.ok_or_else(|| Failure::Damaged(format!("{part} cannot be read")))
+}
+
+/// For a `jsonb`.
+pub(crate) fn json(value: &impl Spelled) -> Result<serde_json::Value, Failure> {
+    serde_json::to_value(value).map_err(|e| Failure::Damaged(e.to_string()))
 }
 
 /// For a `timestamptz`.
@@ -66,6 +74,11 @@ pub(crate) fn user_id(raw: &str) -> Result<UserId, Failure> {
     readable(UserId::parse(raw).ok(), "a user's id")
 }
 
+/// For what comes after this user. The smallest text stands for nobody: every user's id comes after it.
+pub(crate) fn behind(after: Option<&UserId>) -> String {
+    after.map(ToString::to_string).unwrap_or_default()
+}
+
 fn coupon_id(no: i32, serial: i32) -> Result<CouponId, Failure> {
     Ok(CouponId { round: round_id(no)?, serial: count(serial, "coupons.serial")? })
 }
@@ -100,7 +113,7 @@ impl CampaignRow {
     pub(crate) fn read(self) -> Result<Campaign, Failure> {
         Ok(Campaign {
             id: campaign_id(&self.id)?,
-            rules: readable(serde_json::from_value(self.rules).ok(), "campaigns.rules")?,
+            rules: read_rules(self.rules)?,
             state: readable(CampaignState::from_word(&self.state), "campaigns.state")?,
             revision: unsigned(self.revision, "campaigns.revision")?,
             created_at: timestamp(self.created_at),
@@ -134,57 +147,61 @@ impl CursorRow {
     }
 }
 
-/// All of a round but its campaign; every part is null where there is none.
-#[derive(QueryableByName)]
-pub(crate) struct RoundHeadRow {
-    #[diesel(sql_type = Nullable<Jsonb>)]
-    spec: Option<serde_json::Value>,
-    #[diesel(sql_type = Nullable<Text>)]
-    phase: Option<String>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    supply: Option<i32>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    places: Option<i32>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    issued: Option<i32>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    last_n: Option<i64>,
+pub(crate) fn read_rules(rules: serde_json::Value) -> Result<Rules, Failure> {
+    readable(serde_json::from_value(rules).ok(), "campaigns.rules")
 }
 
-impl RoundHeadRow {
-    pub(crate) fn read(self) -> Result<Option<RoundHead>, Failure> {
-        let (Some(spec), Some(phase), Some(places), Some(issued), Some(last_n)) =
-            (self.spec, self.phase, self.places, self.issued, self.last_n)
-        else {
-            return Ok(None);
-        };
-        let view = RoundView {
-            spec: read_spec(spec)?,
-            phase: readable(Phase::from_word(&phase), "rounds.phase")?,
-            supply: self.supply.map(|supply| count(supply, "rounds.supply")).transpose()?,
-            places: count(places, "rounds.places")?,
-            issued: count(issued, "rounds.issued")?,
-        };
-        Ok(Some(RoundHead { view, last_n: unsigned(last_n, "rounds.last_n")? }))
-    }
+/// What a [`RoundRow`] is read from.
+macro_rules! round_columns {
+    () => {
+        "campaign_id, spec, phase, supply, places, issued, added, drawn, delay, left_at_close, last_n"
+    };
 }
-
-pub(crate) fn read_spec(spec: serde_json::Value) -> Result<RoundSpec, Failure> {
-    readable(serde_json::from_value(spec).ok(), "rounds.spec")
-}
+pub(crate) use round_columns;
 
 #[derive(QueryableByName)]
 pub(crate) struct RoundRow {
     #[diesel(sql_type = Text)]
     campaign_id: String,
-    #[diesel(embed)]
-    head: RoundHeadRow,
+    #[diesel(sql_type = Jsonb)]
+    spec: serde_json::Value,
+    #[diesel(sql_type = Text)]
+    phase: String,
+    #[diesel(sql_type = Nullable<Integer>)]
+    supply: Option<i32>,
+    #[diesel(sql_type = Integer)]
+    places: i32,
+    #[diesel(sql_type = Integer)]
+    issued: i32,
+    #[diesel(sql_type = Integer)]
+    added: i32,
+    #[diesel(sql_type = Bool)]
+    drawn: bool,
+    #[diesel(sql_type = BigInt)]
+    delay: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    left_at_close: Option<i64>,
+    #[diesel(sql_type = BigInt)]
+    last_n: i64,
 }
 
 impl RoundRow {
     pub(crate) fn read(self) -> Result<RoundRecord, Failure> {
-        let campaign = campaign_id(&self.campaign_id)?;
-        Ok(RoundRecord { campaign, head: readable(self.head.read()?, "a round")? })
+        let view = RoundView {
+            spec: readable(serde_json::from_value(self.spec).ok(), "rounds.spec")?,
+            phase: readable(Phase::from_word(&self.phase), "rounds.phase")?,
+            supply: self.supply.map(|supply| count(supply, "rounds.supply")).transpose()?,
+            places: count(self.places, "rounds.places")?,
+            issued: count(self.issued, "rounds.issued")?,
+            added: count(self.added, "rounds.added")?,
+            drawn: self.drawn,
+            delay: Duration::from_micros(unsigned(self.delay, "rounds.delay")?),
+        };
+        Ok(RoundRecord {
+            campaign: campaign_id(&self.campaign_id)?,
+            head: RoundHead { view, last_n: unsigned(self.last_n, "rounds.last_n")? },
+            left_at_close: self.left_at_close.map(|left| unsigned(left, "rounds.left_at_close")).transpose()?,
+        })
     }
 }
 

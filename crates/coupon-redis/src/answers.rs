@@ -6,7 +6,7 @@ use coupon_domain::ports::GateError;
 use coupon_domain::position::Position;
 use coupon_domain::time::Timestamp;
 
-use crate::call::{Reply, unreadable, with_answers};
+use crate::call::{Reply, unreadable};
 use crate::seat;
 
 /// What a batch is about: places or coupons.
@@ -45,9 +45,12 @@ fn refusal(word: &str) -> Option<Refusal> {
         "o" => Refusal::NotOpenYet,
         "c" => Refusal::Closed,
         "p" => Refusal::Paused,
+        "u" => Refusal::UnknownUser,
         "f" => Refusal::Full,
         "r" => Refusal::NotReserved,
         "l" => Refusal::LimitReached,
+        "d" => Refusal::DrawPending,
+        "n" => Refusal::NotDrawn,
         "s" => Refusal::SoldOut,
         _ => return None,
     })
@@ -79,5 +82,5 @@ pub(crate) fn read<T: Granted>(mut reply: Reply, users: usize) -> Result<Decided
     if answers.len() != users {
         return Err(unreadable(&words));
     }
-    Ok(with_answers(decided, answers))
+    Ok(decided.map(|()| answers))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::journal::Entry;
@@ -40,6 +41,20 @@ impl Call {
             Some(argument) => self.with(argument),
             None => self.with(""),
         }
+    }
+
+    /// One more argument: a request's id, `-` without one.
+    pub(crate) fn with_request(self, request: Option<Uuid>) -> Self {
+        match request {
+            Some(id) => self.with(id),
+            None => self.with("-"),
+        }
+    }
+
+    /// One more argument, as it is.
+    pub(crate) fn with_bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.push(Value::from(bytes));
+        self
     }
 
     /// What the caller has seen: two arguments.
@@ -105,6 +120,16 @@ impl Reply {
         self.read(|text| text.parse().ok().and_then(RoundId::from_number))
     }
 
+    /// The next value as a yes or a no, written as 1 or 0.
+    pub(crate) fn flag(&mut self) -> Result<bool, GateError> {
+        self.value::<u8>().map(|flag| flag == 1)
+    }
+
+    /// The next value as a span, in microseconds.
+    pub(crate) fn span(&mut self) -> Result<Duration, GateError> {
+        self.value().map(Duration::from_micros)
+    }
+
     /// The next value as an instant, in microseconds.
     pub(crate) fn instant(&mut self) -> Result<Timestamp, GateError> {
         self.value().map(Timestamp::from_micros)
@@ -142,17 +167,14 @@ impl Reply {
             "NO_SUCH_ROUND" => NoSuchRound(self.round()?).into(),
             "FOREIGN" => GateError::Foreign(self.value::<Uuid>()?),
             "BATCH_TOO_LARGE" => GateError::BatchTooLarge(self.value()?),
+            "WINNERS_NOT_THERE" => {
+                unknown(CommandError::Lost("somebody else brings other winners at the same time".to_owned()))
+            }
             "NO_HEAD" => LoadError::NoHead.into(),
             "ROUND_NOT_WHOLE" => LoadError::RoundNotWhole(self.round()?).into(),
             other => unreadable(other),
         })
     }
-}
-
-/// The same decision with answers.
-pub(crate) fn with_answers<T>(decided: Decided<()>, answers: T) -> Decided<T> {
-    let Decided { answers: (), entry, position, at } = decided;
-    Decided { answers, entry, position, at }
 }
 
 /// Nobody knows what became of a call.

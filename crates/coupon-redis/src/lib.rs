@@ -3,6 +3,7 @@
 mod answers;
 mod call;
 mod connection;
+mod draw;
 mod gate;
 mod journal;
 mod load;
@@ -19,8 +20,17 @@ use uuid::Uuid;
 
 use crate::connection::Connection;
 
-/// The function library, as it is loaded into Redis.
-pub const LIBRARY: &str = include_str!("functions.lua");
+/// The function library, as it is loaded into Redis: one text, of which each part uses only what stands before it.
+pub const LIBRARY: &str = concat!(
+    include_str!("functions/library.lua"),
+    include_str!("functions/campaign.lua"),
+    include_str!("functions/round.lua"),
+    include_str!("functions/batches.lua"),
+    include_str!("functions/operations.lua"),
+    include_str!("functions/draw.lua"),
+    include_str!("functions/load.lua"),
+    include_str!("functions/register.lua"),
+);
 
 /// What a yes has to survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,6 +1,7 @@
 //! Loading a campaign: each chunk is one call.
 
 use coupon_domain::ids::{CampaignId, RoundId, UserId};
+use coupon_domain::journal::Spelled as _;
 use coupon_domain::model::{CampaignHead, LoadChunk, RoundHead, Seat};
 use coupon_domain::ports::{GateError, MAX_BATCH};
 
@@ -16,6 +17,13 @@ pub(crate) fn call(campaign: &CampaignId, epoch: u64, chunk: &LoadChunk) -> Resu
             check_size(seats.len())?;
             with_seats(call("load_seats_v1"), *round, seats)
         }
+        LoadChunk::Winners(round, first, part) => {
+            call("load_winners_v1").with(round.number()).with(first).with_bytes(part)
+        }
+        LoadChunk::Requests(requests) => {
+            check_size(requests.len())?;
+            requests.iter().fold(call("load_requests_v1"), |call, (request, verb)| call.with(request).with(verb))
+        }
         LoadChunk::Counts(counts) => {
             check_size(counts.len())?;
             counts.iter().fold(call("load_counts_v1"), |call, (user, coupons)| call.with(user).with(coupons))
@@ -24,8 +32,8 @@ pub(crate) fn call(campaign: &CampaignId, epoch: u64, chunk: &LoadChunk) -> Resu
     })
 }
 
-fn check_size(users: usize) -> Result<(), GateError> {
-    if users > MAX_BATCH { Err(GateError::BatchTooLarge(users)) } else { Ok(()) }
+fn check_size(size: usize) -> Result<(), GateError> {
+    if size > MAX_BATCH { Err(GateError::BatchTooLarge(size)) } else { Ok(()) }
 }
 
 fn with_head(call: Call, head: &CampaignHead) -> Call {
@@ -33,6 +41,7 @@ fn with_head(call: Call, head: &CampaignHead) -> Call {
         .with(head.last_at.micros())
         .with(head.chain)
         .with(head.state)
+        .with(head.revision)
         .with(head.issued)
         .with_optional(head.total_limit)
         .with(head.max_per_user)
@@ -46,6 +55,9 @@ fn with_round(call: Call, RoundHead { view, last_n }: &RoundHead) -> Call {
         .with(view.places)
         .with(view.issued)
         .with(last_n)
+        .with(view.added)
+        .with(u8::from(view.drawn))
+        .with(view.delay.as_micros())
 }
 
 fn with_seats(call: Call, round: RoundId, seats: &[(UserId, Seat)]) -> Call {

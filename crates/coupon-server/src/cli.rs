@@ -1,6 +1,12 @@
 //! The command line.
 
+mod draw;
+mod simulate;
+mod target;
+mod users;
+
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,7 +29,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Settings")]
     settings: Settings,
 }
 
@@ -38,6 +44,14 @@ enum Command {
     Config(ConfigCommand),
     /// Ask the service at --listen whether it is well; the exit code tells
     Healthcheck(Healthcheck),
+    /// Check, fetch or measure a draw
+    #[command(subcommand)]
+    Draw(draw::DrawCommand),
+    /// Say who the users are
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+    /// See tomorrow's rush today: who gets the coupons, first come first served and in a draw
+    Simulate(simulate::Simulate),
     /// Print the version
     Version,
 }
@@ -70,8 +84,8 @@ struct Healthcheck {
 mod exit {
     /// Something failed.
     pub(super) const FAILED: u8 = 1;
-    /// The settings do not make sense.
-    pub(super) const MISCONFIGURED: u8 = 2;
+    /// The settings, an argument or a file cannot be used.
+    pub(super) const UNUSABLE: u8 = 2;
     /// Postgres or Redis cannot be reached.
     pub(super) const STORE_ABSENT: u8 = 3;
 }
@@ -80,25 +94,42 @@ mod exit {
 pub async fn run(args: Vec<OsString>) -> ExitCode {
     let (cli, origins) = match parse(args) {
         Ok(parsed) => parsed,
-        Err(error) => return fail(exit::MISCONFIGURED, &error),
+        Err(error) => return fail(exit::UNUSABLE, &error),
     };
-    let done = match cli.command {
-        None | Some(Command::Serve) => run_service(cli.settings).await,
-        Some(Command::Migrate(call)) => migrate(&cli.settings, &call).await,
-        Some(Command::Config(ConfigCommand::Check)) => return check(&cli.settings, &origins),
-        Some(Command::Healthcheck(ask)) => healthcheck(&cli.settings, &ask).await,
-        Some(Command::Version) => {
+    let Cli { command, settings } = cli;
+    let done = match command.unwrap_or(Command::Serve) {
+        Command::Serve => run_service(settings).await.map(|()| Verdict::Good),
+        Command::Migrate(call) => migrate(&settings, &call).await.map(|()| Verdict::Good),
+        Command::Config(ConfigCommand::Check) => return check(&settings, &origins),
+        Command::Healthcheck(ask) => healthcheck(&settings, &ask).await.map(|()| Verdict::Good),
+        Command::Draw(command) => command.run(&settings).await,
+        Command::Users(command) => command.run(&settings).await,
+        Command::Simulate(command) => command.run().await,
+        Command::Version => {
             print(&format!("coupon {}", env!("CARGO_PKG_VERSION")));
-            Ok(())
+            Ok(Verdict::Good)
         }
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Bad) => ExitCode::from(exit::FAILED),
         Err(error) if error.chain().any(|cause| cause.is::<Absent>()) => fail(exit::STORE_ABSENT, &error),
-        Err(error) if error.is::<Misconfigured>() => fail(exit::MISCONFIGURED, &error),
+        Err(error) if error.is::<Misconfigured>() || error.is::<Unusable>() => fail(exit::UNUSABLE, &error),
         Err(error) => fail(exit::FAILED, &error),
     }
 }
+
+/// What a command that ran to its end has found, and told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    Bad,
+}
+
+/// Marks a file that is not what the command needs.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be used", .0.display())]
+struct Unusable(PathBuf);
 
 /// Marks an error of the settings.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +170,7 @@ fn check(settings: &Settings, origins: &[(String, Origin)]) -> ExitCode {
     }
     match settings.check() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(exit::MISCONFIGURED, &error),
+        Err(error) => fail(exit::UNUSABLE, &error),
     }
 }
 

@@ -9,4 +9,5 @@ pub mod ops;
 pub mod sample;
 pub mod serve;
 pub mod settings;
+pub mod simulate;
 pub mod stores;

@@ -65,13 +65,7 @@ fn open_embedded(settings: &Settings, clock: &Arc<ServiceClock>) -> anyhow::Resu
         format!("data     {} (embedded; this process alone)", settings.data_dir.display()),
         format!("durable  {}", gate.durability()),
     ];
-    let stores = Stores {
-        gate: gate.clone(),
-        journal: gate,
-        campaigns: ledger.clone(),
-        records: ledger.clone(),
-        coupons: ledger,
-    };
+    let stores = Stores::of(gate, ledger);
     Ok(Opened { stores, fence: None, description })
 }
 
@@ -92,13 +86,7 @@ async fn open_shared(settings: &Settings, database_url: &str, redis_url: &str) -
         format!("ledger   Postgres at {} ({})", without_password(database_url), ledger.durability()),
         format!("gate     Redis at {} ({})", without_password(redis_url), gate.durability()),
     ];
-    let stores = Stores {
-        gate: gate.clone(),
-        journal: gate,
-        campaigns: ledger.clone(),
-        records: ledger.clone(),
-        coupons: ledger,
-    };
+    let stores = Stores::of(gate, ledger);
     Ok(Opened { stores, fence: Some(Fence::default()), description })
 }
 

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use coupon_domain::benefit::{Benefit, BenefitKind};
 use coupon_domain::campaign::{Allocation, CampaignState, Rules, RulesDraft, Validity};
+use coupon_domain::code::MasterKeys;
+use coupon_domain::draw::Hash;
 use coupon_domain::ids::{CampaignId, CouponId, OrderId, RoundId, UserId};
-use coupon_domain::model::CampaignHead;
+use coupon_domain::model::{CampaignHead, SupplyAddition};
 use coupon_domain::money::{Currency, Money};
 use coupon_domain::ports::NewCampaign;
 use coupon_domain::position::{Chain, Position};
-use coupon_domain::round::RoundSpec;
-use coupon_domain::schedule::{Schedule, Start};
+use coupon_domain::round::{DrawPlan, RoundSpec};
+use coupon_domain::schedule::{Recurrence, Schedule, Start};
 use coupon_domain::supply::{Ratio, Rounding, Supply};
 use coupon_domain::time::{Timestamp, Window};
 use uuid::Uuid;
@@ -26,6 +28,12 @@ const NOON: i64 = 1_713_960_000;
 #[must_use]
 pub fn second(seconds: i64) -> Timestamp {
     Timestamp::from_micros((NOON + seconds) * 1_000_000)
+}
+
+/// So many microseconds after the noon at which tests begin, or before it.
+#[must_use]
+pub fn microsecond(microseconds: i64) -> Timestamp {
+    Timestamp::from_micros(NOON * 1_000_000 + microseconds)
 }
 
 /// So many milliseconds after the noon at which tests begin, or before it.
@@ -70,6 +78,34 @@ pub fn coupon_id(round: u32, serial: u32) -> CouponId {
     CouponId { round: round_id(round), serial }
 }
 
+/// Who won a round of so many places: these tickets.
+#[must_use]
+pub fn winners(places: u32, tickets: impl IntoIterator<Item = u32>) -> Vec<u8> {
+    let mut bitmap = vec![0; places.div_ceil(8) as usize];
+    for ticket in tickets {
+        bitmap[ticket as usize / 8] |= 0x80 >> (ticket % 8);
+    }
+    bitmap
+}
+
+/// The id of an operator's request.
+#[must_use]
+pub fn request(number: u8) -> Uuid {
+    Uuid::from_u128(0x0190_a8f0_1111_7222_8333_4444_5555_6600 | u128::from(number))
+}
+
+/// So many coupons more for the round of this number, by no request.
+#[must_use]
+pub fn for_round(round: u32, amount: u32) -> SupplyAddition {
+    SupplyAddition { round: Some(round_id(round)), amount, request: None }
+}
+
+/// So many coupons more for the campaign over all its rounds, by no request.
+#[must_use]
+pub fn for_total(amount: u32) -> SupplyAddition {
+    SupplyAddition { round: None, amount, request: None }
+}
+
 /// The order of this id.
 #[must_use]
 pub fn order(id: &str) -> OrderId {
@@ -99,6 +135,9 @@ pub fn round(number: u32) -> RoundBuilder {
         max_places: Rules::MAX_PLACES,
         validity: Validity::AfterClaim(Duration::from_secs(30 * 86_400)),
         key_id: 0,
+        revision: 1,
+        registered_users_only: false,
+        draw: None,
     })
 }
 
@@ -168,6 +207,32 @@ impl RoundBuilder {
         Self(RoundSpec { validity: Validity::At(at), ..self.0 })
     }
 
+    /// Only for registered users.
+    #[must_use]
+    pub fn registered_only(self) -> Self {
+        Self(RoundSpec { registered_users_only: true, ..self.0 })
+    }
+
+    /// Planned by this revision of the campaign's rules.
+    #[must_use]
+    pub fn of_revision(self, revision: u64) -> Self {
+        Self(RoundSpec { revision, ..self.0 })
+    }
+
+    /// Its places are drawn; the seed is that of the tests, and not kept.
+    #[must_use]
+    pub fn drawn(self) -> Self {
+        self.drawn_within(None)
+    }
+
+    /// The same, planned while the campaign had this total limit.
+    #[must_use]
+    pub fn drawn_within(self, total_limit: Option<u32>) -> Self {
+        let draw =
+            DrawPlan { commit: Hash::from([0; 32]), sealed_seed: String::new(), total_limit, beacon_source: None };
+        Self(RoundSpec { draw: Some(draw), ..self.0 })
+    }
+
     /// The round.
     #[must_use]
     pub fn build(self) -> RoundSpec {
@@ -189,6 +254,7 @@ pub fn head() -> CampaignHead {
         last_at: Timestamp::EPOCH,
         chain: Chain::default(),
         state: CampaignState::Active,
+        revision: 1,
         total_limit: None,
         max_per_user: 1,
         counts_users: true,
@@ -217,6 +283,22 @@ pub fn rules() -> Rules {
     }
     .check(second(-3600))
     .expect("the tests' rules are sound")
+}
+
+/// Rules with the limits of this head: of many starts if it counts users.
+#[must_use]
+pub fn rules_like(head: &CampaignHead) -> Rules {
+    let many = || Recurrence::parse("0 12 * * *", "UTC", None, None).expect("each noon");
+    let start = if head.counts_users { Start::Recurring(many()) } else { Start::Once(second(300)) };
+    let rules = rules();
+    let schedule = Schedule { start, ..rules.schedule };
+    Rules { schedule, max_per_user: Some(head.max_per_user), total_limit: head.total_limit, ..rules }
+}
+
+/// The master keys of tests: one, with id 0.
+#[must_use]
+pub fn keys() -> MasterKeys {
+    MasterKeys::parse(&MasterKeys::format_line(0, &[7; 32])).expect("one key")
 }
 
 /// An ACTIVE campaign of this id with [`rules`], titled by its id, created by a request of its own.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use coupon_domain::ports::{CampaignRepository, Clock, CouponRepository, Gate, Journal, RecordRepository};
+use coupon_domain::ports::{
+    CampaignRepository, Clock, CouponRepository, DrawRepository, Gate, Journal, RecordRepository, StatisticsRepository,
+    UserRepository,
+};
 use coupon_domain::time::Timestamp;
 
 /// The clock of a store, replaced through the store's one seam.
@@ -35,6 +38,12 @@ pub struct LedgerUnderTest {
     pub records: Arc<dyn RecordRepository>,
     /// Coupons.
     pub coupons: Arc<dyn CouponRepository>,
+    /// Draws.
+    pub draws: Arc<dyn DrawRepository>,
+    /// The registry of users.
+    pub users: Arc<dyn UserRepository>,
+    /// Counts for people.
+    pub statistics: Arc<dyn StatisticsRepository>,
     /// The ledger's clock.
     pub clock: Arc<dyn TestClock>,
     /// Servers, folders and the like.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use coupon_domain::answer::{Answer, Outcome, Refusal, Witness};
 use coupon_domain::campaign::CampaignState;
@@ -40,6 +41,8 @@ pub struct Asked<T> {
     pub witness: Option<Witness>,
     /// When the window that was closed opens: this round's, or the next one's.
     pub opens_at: Option<Timestamp>,
+    /// When to come again while the draw is pending.
+    pub retry_after: Option<Duration>,
 }
 
 /// What makes the difference between Reserve and Claim.
@@ -53,12 +56,15 @@ pub(crate) trait RoundCall {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> impl Future<Output = Result<Decided<Vec<Answer<Self::Yes>>>, GateError>> + Send;
 }
 
 /// The clock of the choice may be a little off, and a round may be opened meanwhile; more often it does not happen.
 const CHOICES: usize = 3;
+/// A draw takes so long, or less.
+const RETRY_AFTER_PENDING: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(crate) async fn ask<C: RoundCall>(self: &Arc<Self>, call: &Ask) -> Result<Asked<C::Yes>, Fault> {
@@ -125,7 +131,8 @@ impl Engine {
         let Some(spec) = self.spec_at_gate(session, round).await? else {
             return self.ask_ledger::<C>(session, round, user).await;
         };
-        let answer = match self.lane::<C>(session, round).ask(user.clone()).await {
+        let registered = !spec.registered_users_only || self.registry_lane.ask(user.clone()).await?;
+        let answer = match self.lane::<C>(session, &spec, registered).ask(user.clone()).await {
             Err(Fault::UnknownRound(_)) => return self.ask_ledger::<C>(session, round, user).await,
             answer => answer?,
         };
@@ -134,7 +141,9 @@ impl Engine {
             Outcome::Refused(Refusal::Closed) => session.rounds().next_opening(C::VERB, answer.witness.at),
             Outcome::Refused(_) | Outcome::Granted(_) | Outcome::Replayed(_) => None,
         };
-        Ok(Asked { round: Some(spec), outcome: answer.outcome, witness: Some(answer.witness), opens_at })
+        let pending = matches!(answer.outcome, Outcome::Refused(Refusal::DrawPending));
+        let retry_after = pending.then_some(RETRY_AFTER_PENDING);
+        Ok(Asked { round: Some(spec), outcome: answer.outcome, witness: Some(answer.witness), opens_at, retry_after })
     }
 
     /// The round, if the gate has it; another instance may have opened it a moment ago.
@@ -153,20 +162,25 @@ impl Engine {
     fn lane<C: RoundCall>(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        round: RoundId,
+        spec: &Arc<RoundSpec>,
+        registered: bool,
     ) -> Coalescer<UserId, Answer<C::Yes>> {
+        let round = spec.id;
         let start = || {
-            let (engine, session) = (Arc::clone(self), Arc::clone(session));
+            let (engine, session, spec) = (Arc::clone(self), Arc::clone(session), Arc::clone(spec));
             Coalescer::start(self.settings.gate, move |users: Vec<UserId>| {
-                let (engine, session) = (Arc::clone(&engine), Arc::clone(&session));
+                let (engine, session, spec) = (Arc::clone(&engine), Arc::clone(&session), Arc::clone(&spec));
                 async move {
                     let seen = engine.admit(&session).await?;
-                    let decided = C::decide(engine.stores.gate.as_ref(), &session.id, round, &users, seen).await;
-                    Ok(engine.settle(&session, decided)?.answers)
+                    let gate = engine.stores.gate.as_ref();
+                    let decided = C::decide(gate, &session.id, round, &users, registered, seen).await;
+                    let answers = engine.settle(&session, decided)?.answers;
+                    engine.tallies.count(C::VERB, &spec, &answers);
+                    Ok(answers)
                 }
             })
         };
-        lock(C::lanes(session)).entry(round).or_insert_with(start).clone()
+        lock(C::lanes(session)).entry((round, registered)).or_insert_with(start).clone()
     }
 
     /// A round that has left the gate is over; the ledger has all of it.
@@ -183,7 +197,8 @@ impl Engine {
         let outcome = C::seated(&seat).map_or(Outcome::Refused(Refusal::Closed), Outcome::Replayed);
         let now = session.gate_time().unwrap_or(Timestamp::EPOCH);
         let opens_at = session.rounds().next_opening(C::VERB, now);
-        Ok(Asked { round: Some(Arc::new(record.head.view.spec)), outcome, witness: None, opens_at })
+        let spec = Some(Arc::new(record.head.view.delayed_spec()));
+        Ok(Asked { round: spec, outcome, witness: None, opens_at, retry_after: None })
     }
 
     /// No round is at the gate: the latest one answers from the ledger, if there ever was one.
@@ -197,12 +212,13 @@ impl Engine {
         if let Some(choice) = session.rounds().choose(C::VERB, decided.at) {
             return self.ask_round::<C>(session, choice.round, user).await;
         }
-        if let Some(latest) = self.stores.campaigns.latest_rounds(&session.id, 1).await?.first() {
-            return self.ask_ledger::<C>(session, latest.id, user).await;
+        if let Some(latest) = self.stores.campaigns.rounds(&session.id, None, 1).await?.first() {
+            return self.ask_ledger::<C>(session, latest.head.view.spec.id, user).await;
         }
         let draft = session.rounds().state == CampaignState::Draft;
         let refusal = if draft { Refusal::NotOpenYet } else { Refusal::Closed };
-        Ok(Asked { round: None, outcome: Outcome::Refused(refusal), witness: None, opens_at: None })
+        let (witness, opens_at, retry_after) = (None, None, None);
+        Ok(Asked { round: None, outcome: Outcome::Refused(refusal), witness, opens_at, retry_after })
     }
 }
 

@@ -121,14 +121,16 @@ impl Engine {
         let engine = Arc::clone(self);
         detached(async move {
             let session = engine.session(&id).await?;
-            if engine.was_done(&session, transition, request).await? {
+            if engine.was_done(&session, transition.as_str(), request).await? {
                 return engine.campaign(&id).await;
             }
             let seen = engine.admit(&session).await?;
             let decided = engine.stores.gate.transition(&session.id, transition, request, seen).await;
             let decided = engine.settle(&session, decided)?;
-            if let Transitioned::Refused(state) = decided.answers {
-                return Err(Fault::WrongState { state, transition });
+            match decided.answers {
+                Transitioned::Done(_) | Transitioned::Unchanged(_) | Transitioned::Repeated => {}
+                Transitioned::Refused(state) => return Err(Fault::WrongState { state, transition }),
+                Transitioned::RequestUsed => return Err(Fault::RequestUsed),
             }
             engine.tick(&session).await?;
             engine.recorded(&session, decided.position.n).await?;
@@ -138,10 +140,10 @@ impl Engine {
     }
 
     /// Whether this request did this before.
-    async fn was_done(
+    pub(crate) async fn was_done(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        transition: Transition,
+        verb: &str,
         request: Option<Uuid>,
     ) -> Result<bool, Fault> {
         let Some(request) = request else { return Ok(false) };
@@ -152,7 +154,7 @@ impl Engine {
         }
         match self.stores.campaigns.request(request).await? {
             None => Ok(false),
-            Some(done) if done.campaign == session.id && done.verb == transition.as_str() => Ok(true),
+            Some(done) if done.campaign == session.id && done.verb == verb => Ok(true),
             Some(_) => Err(Fault::RequestUsed),
         }
     }
@@ -184,7 +186,7 @@ fn new_id() -> Result<CampaignId, Fault> {
 }
 
 /// From the moment an operator's call is taken it no longer depends on the caller's connection.
-async fn detached<T: Send + 'static>(
+pub(crate) async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, Fault>> + Send + 'static,
 ) -> Result<T, Fault> {
     tokio::spawn(work).await.map_err(Fault::internal)?

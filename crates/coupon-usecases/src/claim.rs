@@ -61,8 +61,9 @@ impl RoundCall for Claim {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Issued>>>, GateError> {
-        gate.claim(campaign, round, users, seen).await
+        gate.claim(campaign, round, users, registered, seen).await
     }
 }

@@ -50,9 +50,9 @@ impl Engine {
         };
         let (record, at) = found.filter(|(record, _)| record.user == *user).ok_or(Fault::UnknownCoupon)?;
         let round = self.stores.campaigns.round(record.id.round).await?.ok_or(Fault::UnknownCoupon)?;
-        let key_id = round.head.view.spec.key_id;
+        let (key_id, revision) = (round.head.view.spec.key_id, round.head.view.spec.revision);
         let code = self.keys.code(key_id, record.id, user).ok_or_else(|| Fault::missing_key(key_id))?;
-        let benefit = self.closed_session(&record.campaign).await?.rules.benefit.clone();
+        let benefit = self.benefit(&record.campaign, revision).await?;
         Ok(CouponReport { state: record.state_at(at), record, code, benefit })
     }
 
@@ -61,8 +61,8 @@ impl Engine {
         if let Some(found) = self.stores.coupons.coupon(id).await? {
             return Ok(Some(found));
         }
-        let Some(campaign) = self.campaign_of(id.round).await? else { return Ok(None) };
-        self.record_campaign(&campaign).await?;
+        let Some(origin) = self.origin_of(id.round).await? else { return Ok(None) };
+        self.record_campaign(&origin.campaign).await?;
         Ok(self.stores.coupons.coupon(id).await?)
     }
 
@@ -72,8 +72,8 @@ impl Engine {
             if let Some(found) = self.stores.coupons.coupon(id).await? {
                 return Ok(Some(found));
             }
-            let campaign = self.campaign_of_coupon(id).await?;
-            self.record_campaign(&campaign).await?;
+            let origin = self.origin_of_coupon(id).await?;
+            self.record_campaign(&origin.campaign).await?;
         }
         Err(Fault::unavailable("the coupon has not reached the ledger yet"))
     }
@@ -86,7 +86,8 @@ impl Engine {
         let page = self.stores.coupons.coupons(filter).await?;
         let mut benefits = Vec::with_capacity(page.coupons.len());
         for record in &page.coupons {
-            benefits.push(self.closed_session(&record.campaign).await?.rules.benefit.clone());
+            let revision = self.closed_session(&record.campaign).await?.rounds().planned_by(record.id.round);
+            benefits.push(self.benefit(&record.campaign, revision).await?);
         }
         Ok((page, benefits))
     }

@@ -6,10 +6,16 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use coupon_domain::benefit::Benefit;
 use coupon_domain::code::MasterKeys;
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::model::Decided;
-use coupon_domain::ports::{CampaignRepository, CouponRepository, Gate, GateError, Journal, RecordRepository};
+use coupon_domain::draw::Seed;
+use coupon_domain::ids::UserId;
+use coupon_domain::ports::{
+    CampaignRepository, CouponRepository, DrawRepository, Gate, GateError, Journal, RecordRepository,
+    StatisticsRepository, UserRepository,
+};
 use coupon_domain::position::Position;
 use coupon_domain::redemption::{Redeem, RedeemOutcome};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +24,7 @@ use tracing::{Instrument as _, debug};
 use crate::coalescer::{Coalescer, Limits};
 use crate::error::{Fault, RETRY_SOON};
 use crate::session::{Compared, Condition, Session, lock};
+use crate::statistics::Tallies;
 
 /// A campaign that is asked for the first time is opened while its callers wait, at most so long.
 const OPENING_PATIENCE: Duration = Duration::from_secs(4);
@@ -35,6 +42,68 @@ pub struct Stores {
     pub records: Arc<dyn RecordRepository>,
     /// The ledger's coupons.
     pub coupons: Arc<dyn CouponRepository>,
+    /// The ledger's draws.
+    pub draws: Arc<dyn DrawRepository>,
+    /// The registry of users.
+    pub users: Arc<dyn UserRepository>,
+    /// Counts for people.
+    pub statistics: Arc<dyn StatisticsRepository>,
+}
+
+impl Stores {
+    /// A gate with its journal, and a ledger that keeps all the rest.
+    pub fn of<G, L>(gate: Arc<G>, ledger: Arc<L>) -> Self
+    where
+        G: Gate + Journal + 'static,
+        L: CampaignRepository
+            + RecordRepository
+            + CouponRepository
+            + DrawRepository
+            + UserRepository
+            + StatisticsRepository
+            + 'static,
+    {
+        Self {
+            gate: gate.clone(),
+            journal: gate,
+            campaigns: ledger.clone(),
+            records: ledger.clone(),
+            coupons: ledger.clone(),
+            draws: ledger.clone(),
+            users: ledger.clone(),
+            statistics: ledger,
+        }
+    }
+}
+
+/// Where the seeds of draws come from.
+#[derive(Clone)]
+pub struct SeedSource(Arc<dyn Fn() -> SeedAndNonce + Send + Sync>);
+
+/// A draw's secret, and what its sealing must not use twice.
+pub type SeedAndNonce = (Seed, [u8; 24]);
+
+impl SeedSource {
+    /// Seeds from this function.
+    pub fn from_fn(seeds: impl Fn() -> SeedAndNonce + Send + Sync + 'static) -> Self {
+        Self(Arc::new(seeds))
+    }
+
+    /// Seeds from the operating system.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::from_fn(|| (Seed::from(rand::random::<[u8; 32]>()), rand::random()))
+    }
+
+    pub(crate) fn next(&self) -> SeedAndNonce {
+        self.0()
+    }
+}
+
+impl std::fmt::Debug for SeedSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SeedSource(..)")
+    }
 }
 
 /// How instances that share stores keep out of each other's way.
@@ -67,6 +136,8 @@ pub struct Settings {
     pub recorder_pause: Duration,
     /// Decisions that the recorder writes in one transaction at most.
     pub recorder_chunk: usize,
+    /// Where the seeds of draws come from.
+    pub seeds: SeedSource,
 }
 
 impl Default for Settings {
@@ -78,6 +149,7 @@ impl Default for Settings {
             tick: Duration::from_secs(1),
             recorder_pause: Duration::from_millis(50),
             recorder_chunk: 5_000,
+            seeds: SeedSource::system(),
         }
     }
 }
@@ -88,6 +160,8 @@ pub struct Engine {
     pub(crate) settings: Settings,
     pub(crate) keys: MasterKeys,
     pub(crate) redeem_lane: Coalescer<Redeem, Result<RedeemOutcome, Fault>>,
+    pub(crate) registry_lane: Coalescer<UserId, bool>,
+    pub(crate) tallies: Tallies,
     sessions: Mutex<HashMap<CampaignId, Arc<Session>>>,
     stop: CancellationToken,
 }
@@ -101,11 +175,18 @@ impl Engine {
             let coupons = Arc::clone(&coupons);
             async move { Ok(crate::redeem::redeem_all(coupons.as_ref(), &calls).await) }
         });
+        let users = Arc::clone(&stores.users);
+        let registry_lane = Coalescer::start(settings.ledger, move |asked: Vec<UserId>| {
+            let users = Arc::clone(&users);
+            async move { Ok(users.registered(&asked).await?) }
+        });
         let engine = Arc::new(Self {
             stores,
             settings,
             keys,
             redeem_lane,
+            registry_lane,
+            tallies: Tallies::default(),
             sessions: Mutex::default(),
             stop: CancellationToken::new(),
         });
@@ -116,6 +197,7 @@ impl Engine {
     /// Ends the background work and brings what is decided into the ledger, as far as it answers.
     pub async fn stop(&self) {
         self.stop.cancel();
+        self.flush_tallies().await;
         for session in self.sessions() {
             if session.lag() > 0 && self.drain(&session).await.is_err() {
                 debug!(campaign = %session.id, "not all is recorded; the next start goes on from here");
@@ -172,7 +254,7 @@ impl Engine {
             return Ok(session);
         }
         let campaign = self.stores.campaigns.campaign(id).await?.ok_or_else(|| Fault::UnknownCampaign(id.clone()))?;
-        let session = Arc::new(Session::new(campaign.id, Arc::new(campaign.rules), campaign.state));
+        let session = Arc::new(Session::new(campaign));
         match lock(&self.sessions).entry(id.clone()) {
             Entry::Occupied(there) => return Ok(Arc::clone(there.get())),
             Entry::Vacant(free) => free.insert(Arc::clone(&session)),
@@ -253,14 +335,42 @@ impl Engine {
         }
     }
 
-    /// The campaign that a round belongs to, from what the gates told, else from the ledger.
-    pub(crate) async fn campaign_of(self: &Arc<Self>, round: RoundId) -> Result<Option<CampaignId>, Fault> {
-        let told = self.sessions().into_iter().find(|session| session.rounds().get(round).is_some());
-        if let Some(session) = told {
-            return Ok(Some(session.id.clone()));
+    /// The campaign that a round belongs to and the revision that it was planned by, from what the gates told, else from the ledger.
+    pub(crate) async fn origin_of(self: &Arc<Self>, round: RoundId) -> Result<Option<Origin>, Fault> {
+        let told = self.sessions().into_iter().find_map(|session| {
+            let revision = session.rounds().get(round)?.revision;
+            Some(Origin { campaign: session.id.clone(), revision })
+        });
+        if told.is_some() {
+            return Ok(told);
         }
-        Ok(self.stores.campaigns.round(round).await?.map(|record| record.campaign))
+        let record = self.stores.campaigns.round(round).await?;
+        Ok(record.map(|record| Origin { campaign: record.campaign, revision: record.head.view.spec.revision }))
     }
+
+    /// What coupons of a campaign are worth whose round was planned by this revision: it changes only while there are none.
+    pub(crate) async fn benefit(self: &Arc<Self>, campaign: &CampaignId, revision: u64) -> Result<Benefit, Fault> {
+        let session = self.closed_session(campaign).await?;
+        if session.terms().revision < revision {
+            self.learn_terms(&session).await?;
+        }
+        Ok(session.terms().rules.benefit.clone())
+    }
+
+    /// Takes over what the ledger says that the campaign offers.
+    pub(crate) async fn learn_terms(self: &Arc<Self>, session: &Session) -> Result<(), Fault> {
+        let campaign = self.campaign(&session.id).await?;
+        session.set_terms(campaign.rules, campaign.revision);
+        Ok(())
+    }
+}
+
+/// Where a coupon comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) campaign: CampaignId,
+    /// Of the campaign's rules.
+    pub(crate) revision: u64,
 }
 
 /// Health, for whoever asks from outside.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coupon_domain::campaign::{CampaignState, Transition, Violation};
-use coupon_domain::ids::{CampaignId, InvalidId};
+use coupon_domain::ids::{CampaignId, InvalidId, UserId};
 use coupon_domain::ports::{GateError, JournalError, LedgerError};
 
 /// How soon a caller may come again while a campaign is being recovered or a store is away.
@@ -39,6 +39,36 @@ pub enum Fault {
         /// What was asked.
         transition: Transition,
     },
+    /// The campaign was changed since the caller read it.
+    #[error("the campaign has changed: it has etag \"{0}\" now")]
+    EtagMismatch(u64),
+    /// The rules are in use: what is to be changed has a place or a coupon.
+    #[error("these rules can change only while {0}")]
+    RulesInUse(String),
+    /// The campaign has ended.
+    #[error("the campaign has ended")]
+    Ended,
+    /// No supply can be added.
+    #[error("no supply can be added: {0}")]
+    SupplyRefused(&'static str),
+    /// The round is not drawn.
+    #[error("the round has no draw: its allocation is FIRST_COME")]
+    NoDraw,
+    /// The draw has not come so far.
+    #[error("reservation has not closed yet")]
+    DrawNotReady,
+    /// The beacon cannot be set.
+    #[error("the beacon cannot be set: {0}")]
+    BeaconRefused(&'static str),
+    /// This user has no place in the round.
+    #[error("this user has no place in the round")]
+    UnknownPlace,
+    /// No such user in the registry.
+    #[error("user {0} is not registered")]
+    UnknownUser(UserId),
+    /// The user is registered with another name or other labels.
+    #[error("user {0} is registered with another name or other metadata")]
+    UserExists(UserId),
     /// Too many callers are waiting; certainly not applied.
     #[error("too many calls are waiting")]
     Overloaded {
@@ -75,6 +105,7 @@ fn past(transition: Transition) -> &'static str {
         Transition::Activate => "activated",
         Transition::Pause => "paused",
         Transition::Resume => "resumed",
+        Transition::End => "ended",
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coupon_domain::draw::winners_bitmap;
 use coupon_domain::ids::{RoundId, UserId};
 use coupon_domain::loss::Loss;
 use coupon_domain::model::{CampaignHead, LoadChunk, RoundHead};
@@ -207,7 +208,7 @@ async fn declare_loss(engine: &Engine, session: &Session, epoch: u64, cursor: Cu
     }
     let snapshot = engine.stores.records.snapshot(&session.id).await?;
     let rounds: Vec<_> = snapshot.rounds.into_iter().map(|round| round.view).collect();
-    let total = session.rules.total_limit.map(u64::from);
+    let total = snapshot.rules.total_limit.map(u64::from);
     let loss = Loss {
         cursor,
         acknowledged,
@@ -225,7 +226,7 @@ async fn declare_loss(engine: &Engine, session: &Session, epoch: u64, cursor: Cu
     );
     metrics::counter!("coupon_lost_decisions_total").increment(loss.count());
     let known = rounds.iter().map(|round| (round.spec.id, round.spec.clone())).collect();
-    let recording = Recording::of(cursor, &[entry], &known).map_err(Fault::internal)?;
+    let recording = Recording::of(cursor, &[entry], &known, &engine.keys).map_err(Fault::internal)?;
     match engine.stores.records.record(&session.id, &recording).await {
         Ok(()) => Ok(recording.to),
         Err(RecordError::Ledger(error)) => Err(error.into()),
@@ -253,12 +254,14 @@ fn compare(frozen: Frozen, cursor: Cursor) -> Comparison {
 
 async fn load(engine: &Engine, session: &Session, epoch: u64) -> Result<(), Fault> {
     let snapshot = engine.stores.records.snapshot(&session.id).await?;
-    let rules = &session.rules;
+    let rules = snapshot.rules;
+    session.set_terms(rules.clone(), snapshot.revision);
     let head = CampaignHead {
         position: Position { epoch, n: snapshot.cursor.position.n },
         last_at: snapshot.cursor.last_at.unwrap_or(Timestamp::EPOCH),
         chain: snapshot.cursor.chain,
         state: snapshot.state,
+        revision: snapshot.revision,
         total_limit: rules.total_limit,
         max_per_user: rules.coupons_per_user(),
         counts_users: rules.schedule.recurs(),
@@ -270,10 +273,17 @@ async fn load(engine: &Engine, session: &Session, epoch: u64) -> Result<(), Faul
     for round in snapshot.rounds {
         let RoundHead { view, .. } = &round;
         let (id, used) = (view.spec.id, view.places > 0 || view.issued > 0);
+        let winners = view.drawn.then_some(view.supply.unwrap_or(0));
         put(LoadChunk::Round(round)).await?;
         if used {
             load_seats(engine, session, epoch, id).await?;
         }
+        if let Some(winners) = winners {
+            load_winners(engine, session, epoch, id, winners).await?;
+        }
+    }
+    for some in snapshot.requests.chunks(MAX_BATCH) {
+        put(LoadChunk::Requests(some.to_vec())).await?;
     }
     if counts_users {
         load_counts(engine, session, epoch).await?;
@@ -283,6 +293,8 @@ async fn load(engine: &Engine, session: &Session, epoch: u64) -> Result<(), Faul
 }
 
 const PAGE: u32 = MAX_BATCH as u32;
+/// Ranks read at once: a multiple of eight, since they become bits.
+const RANKS: u32 = 400_000;
 
 async fn load_seats(engine: &Engine, session: &Session, epoch: u64, round: RoundId) -> Result<(), Fault> {
     let mut after: Option<UserId> = None;
@@ -291,6 +303,26 @@ async fn load_seats(engine: &Engine, session: &Session, epoch: u64, round: Round
         let Some((last, _)) = seats.last() else { return Ok(()) };
         after = Some(last.clone());
         engine.stores.gate.load(&session.id, epoch, LoadChunk::Seats(round, seats)).await?;
+    }
+}
+
+/// Who won follows from the ranks.
+async fn load_winners(
+    engine: &Engine,
+    session: &Session,
+    epoch: u64,
+    round: RoundId,
+    winners: u32,
+) -> Result<(), Fault> {
+    let mut from = 0;
+    loop {
+        let ranks = engine.stores.draws.ranks(round, from, RANKS).await?;
+        if ranks.is_empty() {
+            return Ok(());
+        }
+        let chunk = LoadChunk::Winners(round, from / 8, winners_bitmap(&ranks, winners));
+        engine.stores.gate.load(&session.id, epoch, chunk).await?;
+        from += RANKS;
     }
 }
 

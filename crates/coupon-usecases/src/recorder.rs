@@ -111,8 +111,10 @@ impl Engine {
 
     async fn read(&self, session: &Session, cursor: Cursor, entries: &[Entry]) -> Result<Recording, Fault> {
         let known = session.rounds().specs.iter().map(|spec| (spec.id, RoundSpec::clone(spec))).collect();
-        let recording = match Recording::of(cursor, entries, &known) {
-            Err(NotRecordable::UnknownRound(_)) => Recording::of(cursor, entries, &self.rounds_in(entries).await?),
+        let recording = match Recording::of(cursor, entries, &known, &self.keys) {
+            Err(NotRecordable::UnknownRound(_)) => {
+                Recording::of(cursor, entries, &self.rounds_in(entries).await?, &self.keys)
+            }
             other => other,
         };
         recording.map_err(|error| halt(session, &error))
@@ -120,7 +122,7 @@ impl Engine {
 
     async fn rounds_in(&self, entries: &[Entry]) -> Result<HashMap<RoundId, RoundSpec>, Fault> {
         let mut rounds = HashMap::new();
-        for id in rounds_with_coupons(entries) {
+        for id in rounds_with_users(entries) {
             if let Some(record) = self.stores.campaigns.round(id).await? {
                 rounds.insert(id, record.head.view.spec);
             }
@@ -135,9 +137,21 @@ impl Engine {
     }
 }
 
-fn rounds_with_coupons(entries: &[Entry]) -> HashSet<RoundId> {
+fn rounds_with_users(entries: &[Entry]) -> HashSet<RoundId> {
     let rows = entries.iter().filter_map(|entry| entry.parse().ok()).flatten();
-    rows.filter_map(|row| if let Row::Coupons { round, .. } = row { Some(round) } else { None }).collect()
+    let round = |row| match row {
+        Row::Places { round, .. } | Row::Coupons { round, .. } => Some(round),
+        Row::Phase { .. }
+        | Row::Drawn { .. }
+        | Row::Supply { .. }
+        | Row::Total { .. }
+        | Row::Rules { .. }
+        | Row::State { .. }
+        | Row::Round(_)
+        | Row::Retired { .. }
+        | Row::Lost { .. } => None,
+    };
+    rows.filter_map(round).collect()
 }
 
 /// Recording stops until a person has looked; claims go on and nothing is trimmed.

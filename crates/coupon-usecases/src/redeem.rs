@@ -10,7 +10,7 @@ use coupon_domain::ports::{CouponRepository, LedgerError};
 use coupon_domain::redemption::{Redeem, RedeemOutcome, RedeemRefusal, Redemption};
 use tracing::{debug, error};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Origin};
 use crate::error::Fault;
 
 /// A call of Redeem as it comes in.
@@ -68,8 +68,8 @@ impl Engine {
         let Some(coupon) = self.keys.authenticate(&call.code, &call.user) else {
             return Ok(Redeemed::No(RedeemRefusal::UnknownCoupon, None));
         };
-        let campaign = self.campaign_of_coupon(coupon).await?;
-        let benefit = self.closed_session(&campaign).await?.rules.benefit.clone();
+        let Origin { campaign, revision } = self.origin_of_coupon(coupon).await?;
+        let benefit = self.benefit(&campaign, revision).await?;
         let discount = benefit.discount(call.amount);
         let RedeemCall { user, order, amount, validate_only, .. } = call;
         let redeem = Redeem { coupon, campaign, user, order, amount, discount };
@@ -95,11 +95,11 @@ impl Engine {
         Ok(redeem.decide(&facts, at))
     }
 
-    /// The campaign of an authentic coupon, which was given, so that its round exists.
-    pub(crate) async fn campaign_of_coupon(self: &Arc<Self>, coupon: CouponId) -> Result<CampaignId, Fault> {
+    /// Where an authentic coupon comes from: it was given, so that its round exists.
+    pub(crate) async fn origin_of_coupon(self: &Arc<Self>, coupon: CouponId) -> Result<Origin, Fault> {
         for _ in 0..LOOKS {
-            if let Some(campaign) = self.campaign_of(coupon.round).await? {
-                return Ok(campaign);
+            if let Some(origin) = self.origin_of(coupon.round).await? {
+                return Ok(origin);
             }
             for session in self.sessions() {
                 if let Err(fault) = self.record_campaign(&session.id).await {

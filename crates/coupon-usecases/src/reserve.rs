@@ -60,8 +60,9 @@ impl RoundCall for Reserve {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Place>>>, GateError> {
-        gate.reserve(campaign, round, users, seen).await
+        gate.reserve(campaign, round, users, registered, seen).await
     }
 }

@@ -6,6 +6,7 @@ use coupon_domain::answer::Witness;
 use coupon_domain::choice::Verb;
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::model::{CampaignView, Decided, RoundView};
+use coupon_domain::ports::RoundRecord;
 
 use crate::engine::Engine;
 use crate::error::Fault;
@@ -36,6 +37,12 @@ impl RoundReport {
         let remaining = [in_total, in_round].into_iter().flatten().min().filter(|_| !unknown);
         let witness = Witness { position: decided.position, at: decided.at };
         Some(Self { campaign: campaign.clone(), view, remaining, recovering: false, witness: Some(witness) })
+    }
+
+    pub(crate) fn in_ledger(record: RoundRecord) -> Self {
+        let view = record.head.view;
+        let remaining = view.supply.map(|supply| u64::from(supply.saturating_sub(view.issued)));
+        Self { campaign: record.campaign, view, remaining, recovering: false, witness: None }
     }
 }
 
@@ -71,22 +78,44 @@ impl Engine {
         round: Option<RoundId>,
         recovering: bool,
     ) -> Result<RoundReport, Fault> {
-        let latest = || async {
-            let rounds = self.stores.campaigns.latest_rounds(&session.id, 1).await?;
-            Ok::<_, Fault>(rounds.first().map(|spec| spec.id))
-        };
-        let id = match round {
-            Some(id) => Some(id),
-            None => latest().await?,
-        };
-        let unknown = || Fault::UnknownRound(id.map_or_else(String::new, |id| id.to_string()));
-        let record = match id {
+        let record = self.round_record(session, round).await?;
+        Ok(RoundReport { recovering, ..RoundReport::in_ledger(record) })
+    }
+
+    /// A round as the ledger has it; without a name the latest.
+    pub(crate) async fn round_record(&self, session: &Session, round: Option<RoundId>) -> Result<RoundRecord, Fault> {
+        let record = match round {
             Some(id) => self.stores.campaigns.round(id).await?,
-            None => None,
+            None => self.stores.campaigns.rounds(&session.id, None, 1).await?.pop(),
         };
-        let record = record.filter(|record| record.campaign == session.id).ok_or_else(unknown)?;
-        let view = record.head.view;
-        let remaining = view.supply.map(|supply| u64::from(supply.saturating_sub(view.issued)));
-        Ok(RoundReport { campaign: record.campaign, view, remaining, recovering, witness: None })
+        let unknown = || Fault::UnknownRound(round.map_or_else(String::new, |id| id.to_string()));
+        record.filter(|record| record.campaign == session.id).ok_or_else(unknown)
+    }
+
+    /// Rounds of a campaign, latest first, those after `after`.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownCampaign`].
+    pub async fn rounds(
+        self: &Arc<Self>,
+        campaign: &CampaignId,
+        after: Option<RoundId>,
+        limit: u32,
+    ) -> Result<Vec<RoundReport>, Fault> {
+        // Opened if that can be done: the ledger alone is behind what the gate knows.
+        let session = match self.session(campaign).await {
+            Err(Fault::Recovering { .. } | Fault::Halted) => self.closed_session(campaign).await?,
+            opened => opened?,
+        };
+        // Rounds that were opened a moment ago are in the list too.
+        self.record_campaign(campaign).await?;
+        let records = self.stores.campaigns.rounds(campaign, after, limit).await?;
+        let told = session.told.borrow().clone();
+        let report = |record: RoundRecord| {
+            let id = record.head.view.spec.id;
+            let at_gate = told.as_ref().and_then(|decided| RoundReport::at_gate(campaign, decided, id));
+            at_gate.unwrap_or_else(|| RoundReport::in_ledger(record))
+        };
+        Ok(records.into_iter().map(report).collect())
     }
 }

@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use coupon_domain::campaign::{Allocation, CampaignState};
+use coupon_domain::draw::DrawParams;
+use coupon_domain::ids::RoundId;
 use coupon_domain::model::{
     CampaignView, Decided, Retirement, RoundOpening, RoundView, UNUSED_ROUND_KEPT, USED_ROUND_KEPT,
 };
 use coupon_domain::ports::Standing;
-use coupon_domain::round::{Phase, RoundSpec};
+use coupon_domain::round::{DrawPlan, Phase, RoundSpec};
 use coupon_domain::time::Timestamp;
 use futures::StreamExt as _;
 use tokio::time::MissedTickBehavior;
@@ -16,7 +19,7 @@ use tracing::{debug, warn};
 
 use crate::engine::Engine;
 use crate::error::Fault;
-use crate::session::{Compared, Condition, Session};
+use crate::session::{Compared, Condition, Session, Terms};
 
 /// Campaigns looked after at once.
 const AT_ONCE: usize = 16;
@@ -30,6 +33,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         if let Err(fault) = engine.look_after_all().await {
             debug!(%fault, "campaigns could not be looked after");
         }
+        engine.flush_tallies().await;
     }
 }
 
@@ -64,6 +68,7 @@ impl Engine {
             self.stores.campaigns.acknowledge(&session.id, decided.position.n).await?;
         }
         self.plan_rounds(&session).await?;
+        self.draw_in_background(&session, &decided);
         self.retire_rounds(&session, &decided).await?;
         if decided.position.n > session.cursor().position.n {
             session.decided.notify_one();
@@ -79,9 +84,23 @@ impl Engine {
             let seen = engine.admit(&session).await?;
             let decided = engine.settle(&session, engine.stores.gate.tick(&session.id, seen).await)?;
             session.set_rounds(&decided);
+            if decided.answers.revision > session.terms().revision {
+                engine.catch_up(&session, decided.position.n).await;
+            }
             Ok(decided)
         });
         tick.await.map_err(Fault::internal)?
+    }
+
+    /// The rules were changed, here or elsewhere: they come by way of the ledger.
+    async fn catch_up(self: &Arc<Self>, session: &Arc<Session>, n: u64) {
+        let learned = match self.recorded(session, n).await {
+            Ok(()) => self.learn_terms(session).await,
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = learned {
+            debug!(campaign = %session.id, %fault, "the new rules have not reached the ledger yet");
+        }
     }
 
     /// Opens the rounds that should exist by now and do not; answers how far the gate has come if it opened any.
@@ -94,7 +113,7 @@ impl Engine {
         let ids = self.stores.campaigns.new_round_ids(count).await?;
         let mut position = None;
         for (start, id) in starts.into_iter().zip(ids) {
-            let spec = RoundSpec::planned(&session.rules, id, start, self.keys.signing_id());
+            let spec = self.planned(&session.terms(), id, start)?;
             let seen = self.admit(session).await?;
             let opened = self.settle(session, self.stores.gate.open_round(&session.id, &spec, seen).await)?;
             position = Some(opened.position.n);
@@ -105,17 +124,43 @@ impl Engine {
                 }
                 // Somebody else is planning. Going on in turns would give later numbers to earlier rounds.
                 RoundOpening::AlreadyThere(_) | RoundOpening::CampaignEnded => break,
+                // The tick below brings the new rules; rounds are planned by them the next time.
+                RoundOpening::Outdated(_) => break,
             }
         }
         self.tick(session).await?;
         Ok(position)
     }
 
+    /// A round by these terms; if it is drawn, with a seed of its own that is committed to from now on.
+    fn planned(&self, terms: &Terms, id: RoundId, start: Timestamp) -> Result<RoundSpec, Fault> {
+        let Terms { rules, revision } = terms;
+        let key_id = self.keys.signing_id();
+        let spec = RoundSpec::planned(rules, *revision, id, start, key_id);
+        let params = match rules.allocation {
+            Allocation::FirstCome => return Ok(spec),
+            Allocation::Draw => DrawParams::new(id, rules.supply, rules.total_limit),
+        };
+        let params = params.ok_or_else(|| Fault::internal("a drawn round has a supply of its own"))?;
+        let (seed, nonce) = self.settings.seeds.next();
+        let sealed_seed = self.keys.seal_seed(key_id, id, &seed, nonce).ok_or_else(|| Fault::missing_key(key_id))?;
+        let draw = DrawPlan {
+            commit: params.commit(&seed),
+            sealed_seed,
+            total_limit: rules.total_limit,
+            beacon_source: rules.beacon_source.clone(),
+        };
+        Ok(RoundSpec { draw: Some(draw), ..spec })
+    }
+
     fn missing_starts(&self, session: &Session) -> Vec<Timestamp> {
         let Some(now) = session.gate_time() else { return Vec::new() };
         let rounds = session.rounds();
-        let there = |start: &Timestamp| rounds.specs.iter().any(|spec| spec.claim.opens == *start);
-        session.rules.schedule.starts_to_plan(now).into_iter().filter(|start| !there(start)).collect()
+        if rounds.state == CampaignState::Ended {
+            return Vec::new();
+        }
+        let planned = session.terms().rules.schedule.starts_to_plan(now);
+        planned.into_iter().filter(|start| !rounds.starts.contains(start)).collect()
     }
 
     async fn retire_rounds(
@@ -124,9 +169,12 @@ impl Engine {
         decided: &Decided<CampaignView>,
     ) -> Result<(), Fault> {
         let recorded = session.cursor().position.n;
+        let ended = decided.answers.state == CampaignState::Ended && self.ended_long_ago(session).await?;
         let over = |round: &&RoundView| {
-            let kept = if round.places > 0 || round.issued > 0 { USED_ROUND_KEPT } else { UNUSED_ROUND_KEPT };
-            round.phase == Phase::Closed && decided.at >= round.spec.claim.closes.plus(kept)
+            let used = round.places > 0 || round.issued > 0;
+            let kept = if used { USED_ROUND_KEPT } else { UNUSED_ROUND_KEPT };
+            let closed = round.phase == Phase::Closed && decided.at >= round.claim().closes.plus(kept);
+            closed || (ended && !used)
         };
         for round in decided.answers.rounds.iter().filter(over).map(|round| round.spec.id) {
             let seen = self.admit(session).await?;
@@ -140,5 +188,12 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Whether callers have had time to hear that the campaign has ended.
+    async fn ended_long_ago(&self, session: &Session) -> Result<bool, Fault> {
+        let campaign = self.campaign(&session.id).await?;
+        let now = self.stores.campaigns.now().await?;
+        Ok(campaign.state == CampaignState::Ended && now >= campaign.updated_at.plus(UNUSED_ROUND_KEPT))
     }
 }

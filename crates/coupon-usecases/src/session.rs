@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use coupon_domain::answer::{Answer, Issued, Place};
-use coupon_domain::campaign::{CampaignState, Rules};
+use coupon_domain::campaign::{Campaign, CampaignState, Rules};
 use coupon_domain::choice::{self, Choice, Verb};
 use coupon_domain::ids::{CampaignId, RoundId, UserId};
 use coupon_domain::journal::Entry;
-use coupon_domain::model::{CampaignView, Decided};
+use coupon_domain::model::{CampaignView, Decided, RoundView};
 use coupon_domain::ports::Standing;
 use coupon_domain::position::Position;
 use coupon_domain::recording::Cursor;
@@ -49,7 +49,19 @@ pub(crate) enum Compared {
 #[derive(Debug, Clone)]
 pub(crate) struct Rounds {
     pub(crate) state: CampaignState,
+    /// Their claim windows moved by the delay of a late draw.
     pub(crate) specs: Vec<Arc<RoundSpec>>,
+    /// Their starts as planned.
+    pub(crate) starts: Vec<Timestamp>,
+    /// What the choice of a round goes by: as `specs`, but open as long as a draw is awaited.
+    to_choose: Vec<RoundSpec>,
+}
+
+/// What a campaign offers, by a revision.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) rules: Rules,
+    pub(crate) revision: u64,
 }
 
 impl Rounds {
@@ -57,28 +69,41 @@ impl Rounds {
         self.specs.iter().find(|spec| spec.id == id)
     }
 
+    /// At least the revision that a round was planned by, as far as it matters: one that has left the gate was planned by rules that all
+    /// have heard of; one beyond all that the gate has told of here may have been planned by rules that nobody has told of.
+    pub(crate) fn planned_by(&self, id: RoundId) -> u64 {
+        match self.get(id) {
+            Some(spec) => spec.revision,
+            None if self.specs.iter().any(|spec| spec.id > id) => 0,
+            None => u64::MAX,
+        }
+    }
+
     pub(crate) fn choose(&self, verb: Verb, at: Timestamp) -> Option<Choice> {
-        choice::choose(self.specs.iter().map(Arc::as_ref), verb, at)
+        choice::choose(&self.to_choose, verb, at)
     }
 
     pub(crate) fn next_opening(&self, verb: Verb, at: Timestamp) -> Option<Timestamp> {
-        choice::next_opening(self.specs.iter().map(Arc::as_ref), verb, at)
+        choice::next_opening(&self.to_choose, verb, at)
     }
 }
 
-/// A lane per round.
-pub(crate) type Lanes<T> = Mutex<HashMap<RoundId, Coalescer<UserId, Answer<T>>>>;
+/// A lane per round, and in rounds for registered users one for those who are and one for those who are not.
+pub(crate) type Lanes<T> = Mutex<HashMap<(RoundId, bool), Coalescer<UserId, Answer<T>>>>;
 
 /// See the module.
 pub(crate) struct Session {
     pub(crate) id: CampaignId,
-    pub(crate) rules: Arc<Rules>,
     /// One opening or recovery at a time in this instance.
     pub(crate) opening: tokio::sync::Mutex<()>,
     /// One recorder at a time in this instance.
     pub(crate) recording: tokio::sync::Mutex<()>,
     /// Wakes the recorder.
     pub(crate) decided: Notify,
+    /// What the gate last told of the campaign.
+    pub(crate) told: watch::Sender<Option<Arc<Decided<CampaignView>>>>,
+    /// One draw at a time.
+    pub(crate) drawing: tokio::sync::Mutex<()>,
     condition: watch::Sender<Condition>,
     pub(crate) reserve_lanes: Lanes<Place>,
     pub(crate) claim_lanes: Lanes<Issued>,
@@ -86,6 +111,7 @@ pub(crate) struct Session {
 }
 
 struct Live {
+    terms: Arc<Terms>,
     seen: Position,
     /// When the ledger last said that this epoch is the campaign's.
     confirmed: Option<Instant>,
@@ -104,10 +130,12 @@ struct Live {
 }
 
 impl Session {
-    pub(crate) fn new(id: CampaignId, rules: Arc<Rules>, state: CampaignState) -> Self {
+    pub(crate) fn new(campaign: Campaign) -> Self {
+        let Campaign { id, rules, state, revision, .. } = campaign;
         Self {
             id,
-            rules,
+            told: watch::Sender::new(None),
+            drawing: tokio::sync::Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             recording: tokio::sync::Mutex::default(),
             decided: Notify::new(),
@@ -115,12 +143,13 @@ impl Session {
             reserve_lanes: Lanes::default(),
             claim_lanes: Lanes::default(),
             live: Mutex::new(Live {
+                terms: Arc::new(Terms { rules, revision }),
                 seen: Position::default(),
                 confirmed: None,
                 cursor: Cursor::default(),
                 raised: None,
                 recording_halted: false,
-                rounds: Arc::new(Rounds { state, specs: Vec::new() }),
+                rounds: Arc::new(Rounds { state, specs: Vec::new(), starts: Vec::new(), to_choose: Vec::new() }),
                 rounds_at: Position::default(),
                 gate_time: None,
                 tail: VecDeque::new(),
@@ -235,20 +264,37 @@ impl Session {
         }
     }
 
+    /// What the campaign offers, as far as this instance has heard.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        Arc::clone(&self.live().terms)
+    }
+
+    /// Takes over what the ledger says that the campaign offers, unless something later is known.
+    pub(crate) fn set_terms(&self, rules: Rules, revision: u64) {
+        let mut live = self.live();
+        if revision > live.terms.revision {
+            live.terms = Arc::new(Terms { rules, revision });
+        }
+    }
+
     /// Takes over the rounds that the gate told of, unless it has told more since.
     pub(crate) fn set_rounds(&self, decided: &Decided<CampaignView>) {
         if decided.position < self.live().rounds_at {
             return;
         }
+        self.told.send_replace(Some(Arc::new(decided.clone())));
         let (view, known) = (&decided.answers, self.rounds());
-        let specs = view
-            .rounds
-            .iter()
-            .map(|round| known.get(round.spec.id).cloned().unwrap_or_else(|| Arc::new(round.spec.clone())));
-        let rounds = Rounds { state: view.state, specs: specs.collect() };
+        let spec = |round: &RoundView| {
+            let known = known.get(round.spec.id).filter(|spec| spec.claim == round.claim()).cloned();
+            known.unwrap_or_else(|| Arc::new(round.delayed_spec()))
+        };
+        let specs = view.rounds.iter().map(spec).collect();
+        let starts = view.rounds.iter().map(|round| round.spec.claim.opens).collect();
+        let to_choose = view.rounds.iter().map(RoundView::spec_to_choose).collect();
+        let rounds = Rounds { state: view.state, specs, starts, to_choose };
         let still_there = |id: &RoundId| rounds.get(*id).is_some();
-        lock(&self.reserve_lanes).retain(|id, _| still_there(id));
-        lock(&self.claim_lanes).retain(|id, _| still_there(id));
+        lock(&self.reserve_lanes).retain(|(id, _), _| still_there(id));
+        lock(&self.claim_lanes).retain(|(id, _), _| still_there(id));
         let mut live = self.live();
         if decided.position >= live.rounds_at {
             live.rounds = Arc::new(rounds);

@@ -28,6 +28,7 @@ CREATE TABLE campaigns (
     revision bigint NOT NULL DEFAULT 1,
     epoch bigint NOT NULL DEFAULT 0,
     open boolean NOT NULL DEFAULT false,
+    issued bigint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     CONSTRAINT campaigns_title_length CHECK (char_length(title) BETWEEN 1 AND 250),
@@ -35,13 +36,24 @@ CREATE TABLE campaigns (
     CONSTRAINT campaigns_revision CHECK (revision >= 1),
     CONSTRAINT campaigns_epoch CHECK (epoch >= 0),
     CONSTRAINT campaigns_open_has_epoch CHECK (NOT open OR epoch > 0),
+    CONSTRAINT campaigns_issued CHECK (issued >= 0 AND issued <= coalesce((rules ->> 'total_limit')::bigint, issued)),
     CONSTRAINT campaigns_times CHECK (updated_at >= created_at)
 );
-CREATE UNIQUE INDEX campaigns_title_validity ON campaigns (title, validity_key) WHERE state <> 'ENDED';
 CREATE INDEX campaigns_newest ON campaigns (created_at DESC, id DESC);
 COMMENT ON TABLE campaigns IS 'What is offered, and the epoch of its gate. Title and validity are generated from the rules, so that there is one truth.';
 COMMENT ON COLUMN campaigns.epoch IS 'Raised at each recovery of the gate; 0 before the campaign was ever opened.';
 COMMENT ON COLUMN campaigns.open IS 'Whether the gate answers in this epoch; else the campaign is being recovered.';
+COMMENT ON COLUMN campaigns.issued IS 'Coupons over all rounds, never more than the total limit in the rules.';
+
+CREATE TABLE titles (
+    title text COLLATE "C" NOT NULL,
+    validity_key text COLLATE "C" NOT NULL,
+    -- Deferred, since a title is kept before the campaign is created that gets it: so two of the same title wait for one another.
+    campaign_id opaque_id NOT NULL REFERENCES campaigns DEFERRABLE INITIALLY DEFERRED,
+    PRIMARY KEY (title, validity_key)
+);
+CREATE INDEX titles_campaign ON titles (campaign_id);
+COMMENT ON TABLE titles IS 'Titles with the end of validity, each of one campaign that has not ended: that of its rules, and for a moment one that it is about to get.';
 
 -- A code has 28 bits for a round's number.
 CREATE SEQUENCE round_numbers AS integer MINVALUE 1 MAXVALUE 268435455 NO CYCLE;
@@ -58,6 +70,10 @@ CREATE TABLE rounds (
     supply integer,
     places integer NOT NULL DEFAULT 0,
     issued integer NOT NULL DEFAULT 0,
+    added integer NOT NULL DEFAULT 0,
+    drawn boolean NOT NULL DEFAULT false,
+    delay bigint NOT NULL DEFAULT 0,
+    left_at_close bigint,
     last_n bigint NOT NULL,
     retired boolean NOT NULL DEFAULT false,
     CONSTRAINT rounds_no CHECK (no BETWEEN 1 AND 268435455),
@@ -72,12 +88,28 @@ CREATE TABLE rounds (
     CONSTRAINT rounds_places CHECK (places >= 0 AND places <= (spec ->> 'max_places')::bigint),
     CONSTRAINT rounds_issued CHECK (issued >= 0 AND issued <= coalesce(supply, issued)),
     CONSTRAINT rounds_coupon_needs_place CHECK (reserve_opens_at IS NULL OR issued <= places),
+    CONSTRAINT rounds_added CHECK (added BETWEEN 0 AND 200000000),
+    CONSTRAINT rounds_draw_needs_places CHECK (NOT spec ? 'draw' OR reserve_opens_at IS NOT NULL),
+    -- As many win as there are coupons, and they are known when reservation has closed.
+    CONSTRAINT rounds_winners CHECK (
+        NOT spec ? 'draw' OR phase IN ('PLANNED', 'RESERVING') OR (supply IS NOT NULL AND supply <= places)
+    ),
+    CONSTRAINT rounds_drawn CHECK (NOT drawn OR (spec ? 'draw' AND phase NOT IN ('PLANNED', 'RESERVING'))),
+    CONSTRAINT rounds_delay CHECK (delay BETWEEN 0 AND 3600000000 AND (drawn OR delay = 0)),
+    CONSTRAINT rounds_left_at_close CHECK (
+        left_at_close IS NULL OR (left_at_close >= 0 AND phase NOT IN ('PLANNED', 'RESERVING'))
+    ),
     CONSTRAINT rounds_last_n CHECK (last_n > 0),
     CONSTRAINT rounds_retired CHECK (NOT retired OR phase = 'CLOSED')
 );
 CREATE INDEX rounds_latest ON rounds (campaign_id, claim_opens_at, no);
+CREATE INDEX rounds_at_gate ON rounds (campaign_id) WHERE NOT retired;
 COMMENT ON TABLE rounds IS 'One rush each, with what the recorder has counted. The windows are those of spec, for ordering and checks.';
 COMMENT ON COLUMN rounds.supply IS 'Null while unknown, or where only the campaign''s total limit bounds it.';
+COMMENT ON COLUMN rounds.added IS 'Coupons that an operator added to the supply, in all.';
+COMMENT ON COLUMN rounds.drawn IS 'Whether the gate was told who won.';
+COMMENT ON COLUMN rounds.delay IS 'Microseconds by which a late draw has moved the claim window.';
+COMMENT ON COLUMN rounds.left_at_close IS 'Coupons that the campaign''s total limit left when reservation closed. Null before, or without a limit.';
 COMMENT ON COLUMN rounds.last_n IS 'The number of the last decision in this round.';
 COMMENT ON COLUMN rounds.retired IS 'Whether it has left the gate; from then on the ledger answers.';
 
@@ -87,12 +119,52 @@ CREATE TABLE places (
     user_id opaque_id NOT NULL,
     reserved_at timestamptz NOT NULL,
     n bigint NOT NULL,
+    leaf bytea,
     PRIMARY KEY (round_no, ticket),
     CONSTRAINT places_round_user UNIQUE (round_no, user_id),
     CONSTRAINT places_ticket CHECK (ticket >= 0),
+    CONSTRAINT places_leaf CHECK (octet_length(leaf) = 32),
     CONSTRAINT places_n CHECK (n > 0)
 );
 COMMENT ON TABLE places IS 'Reservations. A fact: rows are only added.';
+COMMENT ON COLUMN places.leaf IS 'Of the tree over the places of a round that is drawn; null in others.';
+
+CREATE TABLE draws (
+    round_no integer PRIMARY KEY REFERENCES rounds ON DELETE CASCADE,
+    places integer,
+    root bytea,
+    subtrees bytea,
+    beacon bytea,
+    used_beacon bytea,
+    winners integer,
+    last_score bytea,
+    ranks bytea,
+    CONSTRAINT draws_places CHECK (places BETWEEN 0 AND 10000000),
+    CONSTRAINT draws_root CHECK (octet_length(root) = 32 AND (root IS NULL) = (places IS NULL)),
+    CONSTRAINT draws_subtrees CHECK (
+        (subtrees IS NULL) = (places IS NULL) AND octet_length(subtrees) = 32 * ((places + 255) / 256)
+    ),
+    CONSTRAINT draws_result_has_root CHECK (winners IS NULL OR root IS NOT NULL),
+    CONSTRAINT draws_winners CHECK (winners BETWEEN 0 AND places),
+    CONSTRAINT draws_last_score CHECK (
+        octet_length(last_score) = 32 AND (last_score IS NOT NULL) = coalesce(winners > 0, false)
+    ),
+    CONSTRAINT draws_ranks CHECK ((ranks IS NULL) = (winners IS NULL) AND octet_length(ranks) = 4 * places),
+    -- What was drawn with stays as it was.
+    CONSTRAINT draws_used_beacon CHECK (
+        CASE WHEN winners IS NULL THEN used_beacon IS NULL ELSE used_beacon IS NOT DISTINCT FROM beacon END
+    )
+);
+-- Hashes and ranks do not compress, and a part of what is not compressed is read without the rest.
+ALTER TABLE draws ALTER COLUMN subtrees SET STORAGE EXTERNAL, ALTER COLUMN ranks SET STORAGE EXTERNAL;
+COMMENT ON TABLE draws IS 'The draw of a round as far as it has come. Each part is written once.';
+COMMENT ON COLUMN draws.places IS 'Leaves under the root.';
+COMMENT ON COLUMN draws.subtrees IS 'Roots of the aligned parts of 256 leaves, 32 bytes each.';
+COMMENT ON COLUMN draws.beacon IS 'Public randomness, as soon as it is set.';
+COMMENT ON COLUMN draws.used_beacon IS 'The beacon that was drawn with; null if it was drawn without one.';
+COMMENT ON COLUMN draws.winners IS 'How many won; null until it is drawn.';
+COMMENT ON COLUMN draws.last_score IS 'The highest score that won; null if nobody did.';
+COMMENT ON COLUMN draws.ranks IS 'The rank of each ticket in turn, 4 bytes each, the most significant first.';
 
 CREATE TABLE coupons (
     round_no integer NOT NULL REFERENCES rounds,
@@ -118,6 +190,39 @@ CREATE INDEX coupons_user ON coupons (user_id, round_no, serial);
 CREATE INDEX coupons_expiring ON coupons (expires_at) WHERE state = 'ISSUED';
 COMMENT ON TABLE coupons IS 'Coupons from their issue on. A coupon past expires_at is expired, whether or not a sweeper has stored it.';
 COMMENT ON COLUMN coupons.order_id IS 'The order it is held or redeemed for.';
+
+-- One coupon a user and round is a key. Over the rounds of a campaign they are counted here: once per statement, and not at all where
+-- there is one start, hence one round. Plans are kept while the table grows from nothing to millions: the settings hold them to indexes.
+CREATE FUNCTION refuse_coupons_beyond_max_per_user() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    too_many text;
+BEGIN
+    -- Who writes coupons of one campaign takes turns; a recorder has this lock already.
+    PERFORM 1 FROM campaigns
+    WHERE campaigns.id IN (SELECT rounds.campaign_id FROM rounds WHERE rounds.no IN (SELECT issued.round_no FROM issued))
+        AND campaigns.rules #> '{schedule,start,recurring}' IS NOT NULL
+    ORDER BY campaigns.id FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT format('user %s of campaign %s', one.user_id, one.campaign_id) INTO too_many
+    FROM (SELECT DISTINCT rounds.campaign_id, issued.user_id FROM issued JOIN rounds ON rounds.no = issued.round_no) AS one
+    JOIN campaigns ON campaigns.id = one.campaign_id AND campaigns.rules #> '{schedule,start,recurring}' IS NOT NULL
+    WHERE coalesce((campaigns.rules ->> 'max_per_user')::bigint, 1) < (
+        SELECT count(*) FROM coupons JOIN rounds ON rounds.no = coupons.round_no
+        WHERE coupons.user_id = one.user_id AND rounds.campaign_id = one.campaign_id
+    )
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'new rows for relation "coupons" violate check constraint "coupons_max_per_user"'
+            USING ERRCODE = 'check_violation', DETAIL = 'Too many coupons: ' || too_many || '.',
+                TABLE = 'coupons', CONSTRAINT = 'coupons_max_per_user';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER coupons_max_per_user AFTER INSERT ON coupons REFERENCING NEW TABLE AS issued
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_coupons_beyond_max_per_user();
+COMMENT ON TRIGGER coupons_max_per_user ON coupons IS 'A user has no more coupons over all rounds of a campaign than its rules say.';
 
 CREATE TABLE orders (
     campaign_id opaque_id NOT NULL REFERENCES campaigns,
@@ -157,7 +262,8 @@ CREATE TABLE events (
     state text,
     at timestamptz NOT NULL,
     CONSTRAINT events_kind CHECK (kind IN (
-        'campaign.created', 'campaign.state_changed', 'round.opened', 'round.phase_changed',
+        'campaign.created', 'campaign.updated', 'campaign.state_changed',
+        'round.opened', 'round.phase_changed', 'round.drawn', 'round.supply_added',
         'place.reserved', 'coupon.issued', 'coupon.redeemed'
     )),
     CONSTRAINT events_coupon_has_round CHECK (serial IS NULL OR round_no IS NOT NULL),
@@ -176,7 +282,44 @@ CREATE TABLE requests (
     verb text NOT NULL,
     CONSTRAINT requests_verb CHECK (verb ~ '^[A-Z_]{1,32}$')
 );
+CREATE INDEX requests_campaign ON requests (campaign_id);
 COMMENT ON TABLE requests IS 'What operators'' requests did, so that a repeat does nothing.';
+
+CREATE TABLE users (
+    id opaque_id PRIMARY KEY,
+    name text NOT NULL,
+    metadata jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT users_metadata CHECK (jsonb_typeof(metadata) = 'object')
+);
+COMMENT ON TABLE users IS 'Registered users. Places, coupons and orders have the id alone: a user who is deleted stays in them.';
+COMMENT ON COLUMN users.metadata IS 'The caller''s own labels.';
+
+CREATE TABLE round_refusals (
+    round_no integer NOT NULL REFERENCES rounds ON DELETE CASCADE,
+    verb text NOT NULL,
+    reason text NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (round_no, verb, reason),
+    CONSTRAINT round_refusals_verb CHECK (verb IN ('RESERVE', 'CLAIM')),
+    CONSTRAINT round_refusals_reason CHECK (reason IN (
+        'NOT_OPEN_YET', 'CLOSED', 'PAUSED', 'UNKNOWN_USER', 'FULL', 'NOT_RESERVED', 'LIMIT_REACHED', 'DRAW_PENDING', 'NOT_DRAWN', 'SOLD_OUT'
+    )),
+    CONSTRAINT round_refusals_count CHECK (count >= 0)
+);
+COMMENT ON TABLE round_refusals IS 'How often each call was refused for each reason. For people: an instance that is killed takes its last second with it.';
+
+CREATE TABLE round_arrivals (
+    round_no integer NOT NULL REFERENCES rounds ON DELETE CASCADE,
+    bucket integer NOT NULL,
+    won bigint NOT NULL,
+    lost bigint NOT NULL,
+    PRIMARY KEY (round_no, bucket),
+    CONSTRAINT round_arrivals_bucket CHECK (bucket >= 0),
+    CONSTRAINT round_arrivals_counts CHECK (won >= 0 AND lost >= 0)
+);
+COMMENT ON TABLE round_arrivals IS 'Claims that won or lost, by the time since claims opened. For people too.';
+COMMENT ON COLUMN round_arrivals.bucket IS 'The number of the span of time.';
 
 CREATE TABLE journal_cursors (
     campaign_id opaque_id PRIMARY KEY REFERENCES campaigns,

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use uuid::Uuid;
+
 use super::{CampaignModel, RoundModel, RoundView, Seat};
 use crate::campaign::CampaignState;
 use crate::ids::{RoundId, UserId};
@@ -19,6 +21,8 @@ pub struct CampaignHead {
     pub chain: Chain,
     /// Where it stands.
     pub state: CampaignState,
+    /// Counts the changes of its rules and state.
+    pub revision: u64,
     /// Coupons over all rounds together.
     pub total_limit: Option<u32>,
     /// Coupons a user may have over all rounds.
@@ -47,6 +51,10 @@ pub enum LoadChunk {
     Round(RoundHead),
     /// Users of a round, at most [`MAX_BATCH`](crate::ports::MAX_BATCH).
     Seats(RoundId, Vec<(UserId, Seat)>),
+    /// Winners of a round that is drawn, from this byte on: bit t, from the most significant one of the first byte, is ticket t.
+    Winners(RoundId, u32, Vec<u8>),
+    /// What operators' requests did: their verbs. At most [`MAX_BATCH`](crate::ports::MAX_BATCH).
+    Requests(Vec<(Uuid, String)>),
     /// Coupons of users over all rounds, at most [`MAX_BATCH`](crate::ports::MAX_BATCH).
     Counts(Vec<(UserId, u32)>),
     /// Checks the counts and opens; after it the gate answers.
@@ -59,7 +67,7 @@ pub enum LoadError {
     /// Something came before the head.
     #[error("the campaign's head was not loaded")]
     NoHead,
-    /// A round's counts are not those of its seats, or a round is missing.
+    /// A round's counts are not those of its seats or winners, or a round is missing.
     #[error("round {0} is not whole")]
     RoundNotWhole(RoundId),
 }
@@ -73,18 +81,20 @@ impl CampaignModel {
             last_at: head.last_at,
             chain: head.chain,
             state: head.state,
+            revision: head.revision,
             total_limit: head.total_limit,
             max_per_user: head.max_per_user,
             coupons_of: head.counts_users.then(HashMap::new),
             issued: head.issued,
             rounds: BTreeMap::new(),
+            requests: HashMap::new(),
         }
     }
 
     /// Adds what one chunk brings; `Head` begins anew.
     ///
     /// # Errors
-    /// If seats come before their round, or with `Open` if a round's counts are not those of its seats.
+    /// If seats or winners come before their round, or with `Open` if a round's counts are not those of its seats and winners.
     pub fn load(&mut self, chunk: LoadChunk) -> Result<(), LoadError> {
         match chunk {
             LoadChunk::Head(head) => *self = Self::begin(&head),
@@ -95,6 +105,11 @@ impl CampaignModel {
                 let round = self.rounds.get_mut(&id).ok_or(LoadError::RoundNotWhole(id))?;
                 seats.into_iter().for_each(|(user, seat)| round.seat(user, seat));
             }
+            LoadChunk::Winners(id, first, part) => {
+                let round = self.rounds.get_mut(&id).ok_or(LoadError::RoundNotWhole(id))?;
+                round.set_winners(first as usize, &part);
+            }
+            LoadChunk::Requests(requests) => self.requests.extend(requests),
             LoadChunk::Counts(counts) => {
                 if let Some(coupons_of) = &mut self.coupons_of {
                     coupons_of.extend(counts);

@@ -5,9 +5,12 @@ use uuid::Uuid;
 
 use super::Source;
 use crate::answer::{Answer, Issued, Place};
-use crate::campaign::Transition;
+use crate::campaign::{Revision, Transition};
 use crate::ids::{CampaignId, RoundId, UserId};
-use crate::model::{CampaignView, Decided, LoadChunk, LoadError, NoSuchRound, Retirement, RoundOpening, Transitioned};
+use crate::model::{
+    CampaignView, Decided, DrawConclusion, LoadChunk, LoadError, NoSuchRound, Retirement, Revised, RoundOpening,
+    SupplyAdded, SupplyAddition, Transitioned,
+};
 use crate::position::{Chain, Position};
 use crate::round::RoundSpec;
 
@@ -67,7 +70,8 @@ pub enum Frozen {
 /// `seen` is the highest position that the caller knows: its epoch must be the gate's, and the gate must not be behind it.
 #[async_trait]
 pub trait Gate: Send + Sync {
-    /// Decides reservations of one round, at most [`MAX_BATCH`].
+    /// Decides reservations of one round, at most [`MAX_BATCH`]. `registered`: whether these users are in the registry, which counts
+    /// only in rounds for registered users.
     ///
     /// # Errors
     /// See [`GateError`].
@@ -76,10 +80,11 @@ pub trait Gate: Send + Sync {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Place>>>, GateError>;
 
-    /// Decides claims of one round, at most [`MAX_BATCH`].
+    /// Decides claims of one round, at most [`MAX_BATCH`]. `registered` as in [`Gate::reserve`].
     ///
     /// # Errors
     /// See [`GateError`].
@@ -88,6 +93,7 @@ pub trait Gate: Send + Sync {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Issued>>>, GateError>;
 
@@ -119,6 +125,41 @@ pub trait Gate: Send + Sync {
         request: Option<Uuid>,
         seen: Position,
     ) -> Result<Decided<Transitioned>, GateError>;
+
+    /// Changes the campaign's rules as far as the gate knows them, and drops rounds ahead that are to be planned anew.
+    ///
+    /// # Errors
+    /// See [`GateError`].
+    async fn revise(
+        &self,
+        campaign: &CampaignId,
+        revision: &Revision,
+        seen: Position,
+    ) -> Result<Decided<Revised>, GateError>;
+
+    /// Adds coupons to a round or to the campaign's total limit.
+    ///
+    /// # Errors
+    /// See [`GateError`].
+    async fn add_supply(
+        &self,
+        campaign: &CampaignId,
+        addition: &SupplyAddition,
+        seen: Position,
+    ) -> Result<Decided<SupplyAdded>, GateError>;
+
+    /// Tells who won a round: bit t, counted from the most significant bit of the first byte, is set if ticket t did. The first call
+    /// with as many winners as the round has coupons counts.
+    ///
+    /// # Errors
+    /// See [`GateError`].
+    async fn conclude_draw(
+        &self,
+        campaign: &CampaignId,
+        round: RoundId,
+        winners: &[u8],
+        seen: Position,
+    ) -> Result<Decided<DrawConclusion>, GateError>;
 
     /// Lets a round leave that is over for long enough, if the ledger has all of it: `seen` must not be ahead of `recorded`, the
     /// number of the last decision in the ledger, as far as this round goes.

@@ -40,12 +40,18 @@ pub trait Journal: Send + Sync {
 pub enum EventKind {
     /// A campaign was created.
     CampaignCreated,
+    /// A campaign's rules or total limit changed.
+    CampaignUpdated,
     /// A campaign's state changed.
     CampaignStateChanged,
     /// A round was opened.
     RoundOpened,
     /// A round passed a boundary.
     RoundPhaseChanged,
+    /// The winners of a round were told to its gate.
+    RoundDrawn,
+    /// Coupons were added to a round.
+    RoundSupplyAdded,
     /// A place was taken.
     PlaceReserved,
     /// A coupon was issued.
@@ -56,11 +62,14 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::CampaignCreated,
+        Self::CampaignUpdated,
         Self::CampaignStateChanged,
         Self::RoundOpened,
         Self::RoundPhaseChanged,
+        Self::RoundDrawn,
+        Self::RoundSupplyAdded,
         Self::PlaceReserved,
         Self::CouponIssued,
         Self::CouponRedeemed,
@@ -71,9 +80,12 @@ impl EventKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CampaignCreated => "campaign.created",
+            Self::CampaignUpdated => "campaign.updated",
             Self::CampaignStateChanged => "campaign.state_changed",
             Self::RoundOpened => "round.opened",
             Self::RoundPhaseChanged => "round.phase_changed",
+            Self::RoundDrawn => "round.drawn",
+            Self::RoundSupplyAdded => "round.supply_added",
             Self::PlaceReserved => "place.reserved",
             Self::CouponIssued => "coupon.issued",
             Self::CouponRedeemed => "coupon.redeemed",

@@ -1,8 +1,15 @@
 //! The ledger: the durable truth. Every adapter passes `coupon_testkit::repository_contract!`.
 
+mod draws;
+mod statistics;
+mod users;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
+pub use self::draws::{BeaconOutcome, Conclusion, DrawRecord, DrawRepository, DrawResult, DrawRoot};
+pub use self::statistics::{StatisticsRepository, Tally};
+pub use self::users::{NewUser, User, UserCreation, UserRepository};
 use super::{Event, Source};
 use crate::campaign::{Campaign, CampaignState, Rules};
 use crate::ids::{CampaignId, CouponId, RoundId, UserId};
@@ -10,7 +17,6 @@ use crate::model::{RoundHead, Seat};
 use crate::position::Position;
 use crate::recording::{Cursor, Recording};
 use crate::redemption::{CouponRecord, CouponState, Redeem, RedeemFacts, RedeemOutcome};
-use crate::round::RoundSpec;
 use crate::time::Timestamp;
 
 /// Why a ledger did not answer.
@@ -58,7 +64,7 @@ pub enum CreateOutcome {
 pub struct RequestRecord {
     /// To which campaign.
     pub campaign: CampaignId,
-    /// `CREATE`, or the verb of a [`Transition`](crate::campaign::Transition).
+    /// `CREATE`, `UPDATE`, `ADD_SUPPLY`, `SET_BEACON`, or the verb of a [`Transition`](crate::campaign::Transition).
     pub verb: String,
 }
 
@@ -69,6 +75,8 @@ pub struct RoundRecord {
     pub campaign: CampaignId,
     /// All else.
     pub head: RoundHead,
+    /// Coupons that the campaign's total limit left when reservation closed; `None` before, or without a limit.
+    pub left_at_close: Option<u64>,
 }
 
 /// How a campaign stands between its gate and the ledger.
@@ -93,6 +101,12 @@ pub struct Snapshot {
     pub cursor: Cursor,
     /// Where the campaign stands.
     pub state: CampaignState,
+    /// What it offers.
+    pub rules: Rules,
+    /// Counts the changes of its rules and state.
+    pub revision: u64,
+    /// What operators' requests did, by their ids' bytes: their verbs, that of the campaign's creation too.
+    pub requests: Vec<(Uuid, String)>,
     /// Coupons over all rounds.
     pub issued: u64,
     /// Rounds that have not left the gate.
@@ -161,13 +175,32 @@ pub trait CampaignRepository: Send + Sync {
     /// See [`LedgerError`].
     async fn round(&self, id: RoundId) -> Result<Option<RoundRecord>, LedgerError>;
 
-    /// The latest rounds of a campaign, whether or not they have left the gate, newest first, at most `limit`.
+    /// Rounds of a campaign, whether or not they have left the gate, latest first (by the start of claims, then number), those after
+    /// `after` in that order, at most `limit`.
     ///
     /// # Errors
     /// See [`LedgerError`].
-    async fn latest_rounds(&self, campaign: &CampaignId, limit: u32) -> Result<Vec<RoundSpec>, LedgerError>;
+    async fn rounds(
+        &self,
+        campaign: &CampaignId,
+        after: Option<RoundId>,
+        limit: u32,
+    ) -> Result<Vec<RoundRecord>, LedgerError>;
 
-    /// How all campaigns that have not ended stand.
+    /// Keeps a title and end of validity for a campaign that is about to get it, unless a campaign that has not ended has it: that one
+    /// is answered. The recording of the new rules gives up what was kept before.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn keep_title(&self, campaign: &CampaignId, rules: &Rules) -> Result<Option<CampaignId>, LedgerError>;
+
+    /// Gives up all titles of a campaign but the one of its rules: a change was not made after all.
+    ///
+    /// # Errors
+    /// See [`LedgerError`].
+    async fn give_up_titles(&self, campaign: &CampaignId) -> Result<(), LedgerError>;
+
+    /// How all campaigns stand that have not ended or have rounds at the gate.
     ///
     /// # Errors
     /// See [`LedgerError`].

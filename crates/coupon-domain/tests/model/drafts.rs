@@ -5,9 +5,9 @@ use std::time::Duration;
 use coupon_domain::benefit::{Benefit, BenefitKind};
 use coupon_domain::campaign::{Allocation, RulesDraft, Validity};
 use coupon_domain::schedule::{Recurrence, Schedule, Start};
-use coupon_domain::supply::{Ratio, Rounding, Supply};
+use coupon_domain::supply::Supply;
 
-use crate::build::{money, second};
+use crate::build::{a_fifth, money, second};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -22,10 +22,6 @@ fn sound() -> RulesDraft {
         validity: Some(Validity::AfterClaim(DAY)),
         ..RulesDraft::default()
     }
-}
-
-fn a_fifth() -> Supply {
-    Supply::RatioOfPlaces(Ratio::new(1, 5, Rounding::Floor).expect("a ratio"))
 }
 
 fn at(start: Start) -> Schedule {
@@ -97,7 +93,6 @@ fn texts_and_numbers_out_of_bounds_are_named() {
         ("campaign.total_limit", wrong(|d| d.total_limit = Some(i64::MAX))),
         ("campaign.max_places", wrong(|d| d.max_places = Some(0))),
         ("campaign.max_places", wrong(|d| d.max_places = Some(10_000_001))),
-        ("campaign.allocation", wrong(|d| d.allocation = Allocation::Draw)),
         ("campaign.notice_leads", wrong(|d| d.notice_leads = vec![Duration::from_secs(59)])),
         ("campaign.notice_leads", wrong(|d| d.notice_leads = vec![366 * DAY])),
         ("campaign.notice_leads", wrong(|d| d.notice_leads = vec![DAY; 9])),
@@ -121,6 +116,76 @@ fn a_supply_that_cannot_be_is_named() {
     ] {
         assert_eq!(found, [field]);
     }
+}
+
+/// A sound draft whose places are drawn, after this change.
+fn wrong_draw(change: impl FnOnce(&mut RulesDraft)) -> Vec<&'static str> {
+    wrong(|draft| {
+        draft.allocation = Allocation::Draw;
+        change(draft);
+    })
+}
+
+#[test]
+fn places_of_a_share_or_of_a_fixed_supply_can_be_drawn() {
+    assert_eq!(wrong_draw(|_| {}), [""; 0]);
+    assert_eq!(wrong_draw(|d| d.supply = Some(Supply::Fixed(5))), [""; 0]);
+    assert_eq!(wrong_draw(|d| d.total_limit = Some(5)), [""; 0]);
+}
+
+#[test]
+fn without_places_or_from_a_shared_pool_nothing_can_be_drawn() {
+    for (field, found) in [
+        (
+            "campaign.reservation_required",
+            wrong_draw(|d| {
+                d.reservation_required = false;
+                d.supply = Some(Supply::Fixed(5));
+            }),
+        ),
+        (
+            "campaign.supply",
+            wrong_draw(|d| {
+                d.supply = Some(Supply::SharedPool);
+                d.total_limit = Some(5);
+            }),
+        ),
+        ("campaign.supply", wrong_draw(|d| d.supply = Some(Supply::SharedPool))),
+    ] {
+        assert_eq!(found, [field]);
+    }
+    assert_eq!(wrong_draw(|d| d.reservation_required = false), ["campaign.reservation_required"]);
+}
+
+#[test]
+fn drawn_rounds_that_share_a_total_limit_follow_one_another() {
+    let every = |expression: &'static str, total_limit| {
+        wrong_draw(|d| {
+            d.schedule = Some(at(cron(expression, None, None)));
+            d.total_limit = total_limit;
+        })
+    };
+    // Reservation closes a minute before claims, and they last a minute.
+    assert_eq!(every("* * * * *", Some(5)), ["campaign.schedule.reserve_close_lead"]);
+    assert_eq!(every("* * * * *", None), [""; 0]);
+    assert_eq!(every("*/2 * * * *", Some(5)), [""; 0]);
+    let first_come = |d: &mut RulesDraft| {
+        d.schedule = Some(at(cron("* * * * *", None, None)));
+        d.total_limit = Some(5);
+    };
+    assert_eq!(wrong(first_come), [""; 0]);
+}
+
+#[test]
+fn a_beacon_has_a_short_plain_name_and_goes_with_a_draw() {
+    let named = |source: &str| wrong_draw(|d| d.beacon_source = Some(source.to_owned()));
+    for sound in ["drand:quicknet:1234567", "x", &"x".repeat(200), "lottery of 2024-04-24, 6 of 49"] {
+        assert_eq!(named(sound), [""; 0]);
+    }
+    for unsound in ["", &"x".repeat(201), "é", "🎟", "a\nb", "a\0"] {
+        assert_eq!(named(unsound), ["campaign.beacon_source"], "{unsound:?}");
+    }
+    assert_eq!(wrong(|d| d.beacon_source = Some("drand:quicknet:1".to_owned())), ["campaign.beacon_source"]);
 }
 
 #[test]

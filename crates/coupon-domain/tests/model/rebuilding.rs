@@ -1,77 +1,34 @@
-//! What the journal tells is all there is to know: a model loaded from it is the model that wrote it.
+//! What the journal tells, and the draws beside it, are all there is to know: a model loaded from them is the model that wrote it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use coupon_domain::answer::{Issued, Place};
-use coupon_domain::ids::{RoundId, UserId};
-use coupon_domain::journal::Entry;
-use coupon_domain::model::{CampaignHead, CampaignModel, LoadChunk, LoadError, RoundHead, RoundView, Seat};
-use coupon_domain::recording::{Cursor, Recording};
-use coupon_domain::round::Phase;
+use coupon_domain::ids::RoundId;
+use coupon_domain::model::{CampaignModel, LoadChunk, LoadError};
 use proptest::prelude::*;
 
-use crate::history::histories;
-use crate::observer::observe;
+use crate::build::head;
+use crate::facts::Facts;
+use crate::history::{History, histories};
+use crate::ledger::Ledger;
+use crate::observer::Observer;
+use crate::play::{head_of, observe};
 
-type Rounds = BTreeMap<RoundId, (RoundHead, BTreeMap<UserId, Seat>)>;
-
-/// Rounds and seats by the rows of a recording.
-fn rounds(recording: &Recording) -> Rounds {
-    let mut rounds = Rounds::new();
-    for row in &recording.rounds {
-        let (spec, supply) = (row.spec.clone(), row.spec.supply.known_at_start());
-        let view = RoundView { spec, phase: Phase::Planned, supply, places: 0, issued: 0 };
-        rounds.insert(row.spec.id, (RoundHead { view, last_n: row.n }, BTreeMap::new()));
-    }
-    let mut touch = |id: &RoundId, n: u64, change: &mut dyn FnMut(&mut RoundView, &mut BTreeMap<UserId, Seat>)| {
-        let (head, seats) = rounds.get_mut(id).expect("it was opened");
-        head.last_n = head.last_n.max(n);
-        change(&mut head.view, seats);
-    };
-    for row in &recording.places {
-        touch(&row.round, row.n, &mut |view, seats| {
-            view.places += 1;
-            let place = Place { ticket: row.ticket, reserved_at: row.reserved_at };
-            seats.entry(row.user.clone()).or_default().place = Some(place);
-        });
-    }
-    for row in &recording.coupons {
-        touch(&row.round, row.n, &mut |view, seats| {
-            view.issued += 1;
-            let coupon = Issued { serial: row.serial, claimed_at: row.claimed_at };
-            seats.entry(row.user.clone()).or_default().coupon = Some(coupon);
-        });
-    }
-    for row in &recording.phases {
-        touch(&row.round, row.n, &mut |view, _| (view.phase, view.supply) = (row.phase, row.supply));
-    }
-    for row in &recording.retired {
-        rounds.remove(&row.round);
-    }
-    rounds
+fn winners(facts: &Facts) -> BTreeMap<RoundId, Vec<u8>> {
+    facts.rounds.iter().filter_map(|(id, round)| Some((*id, round.winners.clone()?))).collect()
 }
 
-/// What loads a gate, a few seats at a time.
-fn chunks(like: &CampaignHead, entries: &[Entry]) -> Vec<LoadChunk> {
-    let recording = Recording::of(Cursor::default(), entries, &HashMap::new()).expect("it can be recorded");
-    let mut counts: BTreeMap<UserId, u32> = BTreeMap::new();
-    recording.coupons.iter().for_each(|row| *counts.entry(row.user.clone()).or_default() += 1);
-    let mut chunks = vec![LoadChunk::Head(CampaignHead {
-        position: recording.to.position,
-        last_at: recording.to.last_at.unwrap_or(like.last_at),
-        chain: recording.to.chain,
-        state: recording.states.last().map_or(like.state, |row| row.state),
-        issued: recording.coupons.len() as u64,
-        ..like.clone()
-    })];
-    for (id, (head, seats)) in rounds(&recording) {
-        chunks.push(LoadChunk::Round(head));
-        let seats: Vec<_> = seats.into_iter().collect();
-        chunks.extend(seats.chunks(4).map(|some| LoadChunk::Seats(id, some.to_vec())));
-    }
-    chunks.push(LoadChunk::Counts(counts.into_iter().collect()));
-    chunks.push(LoadChunk::Open);
-    chunks
+fn chunks(history: &History, seen: &Observer) -> Vec<LoadChunk> {
+    let mut ledger = Ledger::new(history);
+    let recording = ledger.read(&seen.entries).expect("it can be recorded");
+    ledger.record(&recording);
+    ledger.chunks(&winners(&seen.facts))
+}
+
+/// The outcomes of loading all but one chunk.
+fn load_without(history: &History, chunks: Vec<LoadChunk>, lost: usize) -> Vec<Result<(), LoadError>> {
+    let mut loaded = CampaignModel::begin(&head_of(history));
+    let kept = chunks.into_iter().enumerate().filter(|(index, _)| *index != lost);
+    kept.map(|(_, chunk)| loaded.load(chunk)).collect()
 }
 
 proptest! {
@@ -80,25 +37,42 @@ proptest! {
     #[test]
     fn a_model_loaded_from_its_journal_is_itself(history in histories()) {
         let (model, seen) = observe(&history);
-        let mut loaded = CampaignModel::begin(&history.head);
-        for chunk in chunks(&history.head, &seen.entries) {
+        // What was there before does not matter.
+        let mut loaded = CampaignModel::begin(&head(&crate::build::rules()));
+        for chunk in chunks(&history, &seen) {
             prop_assert_eq!(loaded.load(chunk), Ok(()));
         }
         prop_assert_eq!(loaded, model);
     }
 
     #[test]
-    fn a_model_with_seats_missing_is_not_opened(history in histories(), lost in any::<prop::sample::Index>()) {
+    fn a_model_with_seats_or_winners_missing_is_not_opened(history in histories(), lost in any::<prop::sample::Index>()) {
         let (_, seen) = observe(&history);
-        let all = chunks(&history.head, &seen.entries);
-        let seats: Vec<_> = (0..all.len()).filter(|i| matches!(all[*i], LoadChunk::Seats(..))).collect();
-        prop_assume!(!seats.is_empty());
-        let lost = seats[lost.index(seats.len())];
-        let mut loaded = CampaignModel::begin(&history.head);
-        let outcomes: Vec<_> =
-            all.into_iter().enumerate().filter(|(i, _)| *i != lost).map(|(_, chunk)| loaded.load(chunk)).collect();
+        let all = chunks(&history, &seen);
+        let counted = |chunk: &LoadChunk| match chunk {
+            LoadChunk::Seats(..) => true,
+            // A byte without winners is not missed.
+            LoadChunk::Winners(_, _, part) => part.iter().any(|byte| *byte != 0),
+            LoadChunk::Head(_) | LoadChunk::Round(_) | LoadChunk::Requests(_) | LoadChunk::Counts(_) | LoadChunk::Open => false,
+        };
+        let parts: Vec<_> = (0..all.len()).filter(|index| counted(&all[*index])).collect();
+        prop_assume!(!parts.is_empty());
+        let outcomes = load_without(&history, all, parts[lost.index(parts.len())]);
         let (opened, before) = outcomes.split_last().expect("a head and an end");
         prop_assert!(matches!(opened, Err(LoadError::RoundNotWhole(_))));
         prop_assert!(before.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn seats_and_winners_of_a_round_that_was_not_loaded_are_refused(history in histories(), lost in any::<prop::sample::Index>()) {
+        let (_, seen) = observe(&history);
+        let all = chunks(&history, &seen);
+        let used = |id: &RoundId| all.iter().any(|chunk| matches!(chunk, LoadChunk::Seats(of, _) if of == id));
+        let rounds: Vec<_> = (0..all.len())
+            .filter(|index| matches!(&all[*index], LoadChunk::Round(head) if used(&head.view.spec.id)))
+            .collect();
+        prop_assume!(!rounds.is_empty());
+        let outcomes = load_without(&history, all.clone(), rounds[lost.index(rounds.len())]);
+        prop_assert!(outcomes.iter().any(|outcome| matches!(outcome, Err(LoadError::RoundNotWhole(_)))));
     }
 }

@@ -23,10 +23,19 @@ diesel::table! {
         revision -> BigInt,
         epoch -> BigInt,
         open -> Bool,
+        issued -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
         title -> Text,
         validity_key -> Text,
+    }
+}
+
+diesel::table! {
+    titles (title, validity_key) {
+        title -> Text,
+        validity_key -> Text,
+        campaign_id -> Text,
     }
 }
 
@@ -39,6 +48,10 @@ diesel::table! {
         supply -> Nullable<BigInt>,
         places -> BigInt,
         issued -> BigInt,
+        added -> BigInt,
+        drawn -> Bool,
+        delay -> BigInt,
+        left_at_close -> Nullable<BigInt>,
         last_n -> BigInt,
         retired -> Bool,
         claim_opens_at -> BigInt,
@@ -52,6 +65,21 @@ diesel::table! {
         user_id -> Text,
         reserved_at -> BigInt,
         n -> BigInt,
+        leaf -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    draws (round_no) {
+        round_no -> BigInt,
+        places -> Nullable<BigInt>,
+        root -> Nullable<Binary>,
+        beacon -> Nullable<Binary>,
+        used_beacon -> Nullable<Binary>,
+        winners -> Nullable<BigInt>,
+        last_score -> Nullable<Binary>,
+        subtrees -> Nullable<Binary>,
+        ranks -> Nullable<Binary>,
     }
 }
 
@@ -109,6 +137,33 @@ diesel::table! {
 }
 
 diesel::table! {
+    users (id) {
+        id -> Text,
+        name -> Text,
+        metadata -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    round_refusals (round_no, verb, reason) {
+        round_no -> BigInt,
+        verb -> Text,
+        reason -> Text,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
+    round_arrivals (round_no, bucket) {
+        round_no -> BigInt,
+        bucket -> BigInt,
+        won -> BigInt,
+        lost -> BigInt,
+    }
+}
+
+diesel::table! {
     journal_cursors (campaign_id) {
         campaign_id -> Text,
         epoch -> BigInt,
@@ -119,4 +174,5 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(campaigns, journal_cursors);
+diesel::joinable!(titles -> campaigns (campaign_id));
+diesel::allow_tables_to_appear_in_same_query!(campaigns, titles, rounds);

@@ -2,6 +2,7 @@
 
 use coupon_domain::ids::{CampaignId, CouponId, OrderId, RoundId, UserId};
 use coupon_domain::money::{Currency, Money};
+use serde::Serialize;
 
 use crate::failed::Failed;
 use crate::sqlite::from_integer;
@@ -37,6 +38,11 @@ pub(super) fn order(id: &str) -> Result<OrderId, Failed> {
 
 pub(super) fn money(currency: &str, minor: i64) -> Result<Money, Failed> {
     Ok(Money { currency: expect(Currency::parse(currency).ok(), "a currency")?, minor })
+}
+
+/// What has a text of its own in a column.
+pub(super) fn to_json(value: &impl Serialize) -> Result<String, Failed> {
+    serde_json::to_string(value).map_err(|e| Failed::Unreadable(e.to_string()))
 }
 
 /// A round's number as a column holds it.

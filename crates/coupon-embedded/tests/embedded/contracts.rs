@@ -21,8 +21,16 @@ async fn gate() -> GateUnderTest {
 async fn ledger() -> LedgerUnderTest {
     let (embedded, clock, folder) = opened();
     let ledger = embedded.ledger;
-    let (campaigns, records) = (Arc::clone(&ledger) as _, Arc::clone(&ledger) as _);
-    LedgerUnderTest { campaigns, records, coupons: ledger, clock, keep: Box::new(folder) }
+    LedgerUnderTest {
+        campaigns: Arc::clone(&ledger) as _,
+        records: Arc::clone(&ledger) as _,
+        coupons: Arc::clone(&ledger) as _,
+        draws: Arc::clone(&ledger) as _,
+        users: Arc::clone(&ledger) as _,
+        statistics: ledger,
+        clock,
+        keep: Box::new(folder),
+    }
 }
 
 mod the_gate_keeps_its_contract {

@@ -51,9 +51,9 @@ async fn journal_and_ledger_outlive_a_restart_and_the_gate_does_not() {
     let shop = Shop::with([round(1)]).await;
     let (everyone, seen) = (users(10), shop.seen());
     shop.at(second(300)).await;
-    shop.gate.claim(&shop.campaign, round_id(1), &everyone[..5], seen).await.expect("decided");
+    shop.gate.claim(&shop.campaign, round_id(1), &everyone[..5], true, seen).await.expect("decided");
     shop.record().await;
-    shop.gate.claim(&shop.campaign, round_id(1), &everyone[5..], seen).await.expect("decided");
+    shop.gate.claim(&shop.campaign, round_id(1), &everyone[5..], true, seen).await.expect("decided");
     let installation = shop.ledger.installation().await.expect("the ledger answers");
     let before = shop.gate.read(&shop.campaign, 0, usize::MAX).await.expect("the journal answers");
     let numbers = shop.ledger.new_round_ids(3).await.expect("the ledger answers");

@@ -17,7 +17,7 @@ async fn what_a_group_decided_is_in_the_journal_before_any_of_it_is_answered() {
         let (gate, campaign, seen) = (shop.gate.clone(), shop.campaign.clone(), shop.seen());
         callers.spawn(async move {
             let users = [user(&format!("a-{caller}")), user(&format!("b-{}", caller / 2))];
-            let decided = gate.claim(&campaign, round_id(1), &users, seen).await.expect("decided");
+            let decided = gate.claim(&campaign, round_id(1), &users, true, seen).await.expect("decided");
             let after = decided.position.n;
             if let Some(entry) = &decided.entry {
                 let there = gate.read(&campaign, entry.first - 1, 1).await.expect("the journal answers");
@@ -41,7 +41,7 @@ async fn a_long_journal_is_trimmed_to_the_end_and_not_beyond() {
     for caller in 0..600_u32 {
         shop.at(second(300 + i64::from(caller / 20))).await;
         let user = [user(&format!("u-{caller}"))];
-        shop.gate.claim(&shop.campaign, round_id(1), &user, shop.seen()).await.expect("decided");
+        shop.gate.claim(&shop.campaign, round_id(1), &user, true, shop.seen()).await.expect("decided");
     }
     let all = shop.gate.read(&shop.campaign, 0, usize::MAX).await.expect("the journal answers");
     assert_eq!(all.len(), 601);

@@ -2,6 +2,7 @@
 
 mod constraints;
 mod contracts;
+mod draws;
 mod folder;
 mod gate;
 mod ledger;

@@ -18,7 +18,7 @@ async fn ten_coupons() -> Shop {
         Shop::with([round(1).valid_until(second(1000)), round(2).claiming(400..460).valid_for(Duration::from_secs(9))])
             .await;
     shop.at(second(300)).await;
-    shop.gate.claim(&shop.campaign, round_id(1), &users(10), shop.seen()).await.expect("decided");
+    shop.gate.claim(&shop.campaign, round_id(1), &users(10), true, shop.seen()).await.expect("decided");
     shop.record().await;
     shop
 }
@@ -133,7 +133,7 @@ async fn a_users_coupons_are_paged_and_counted_by_the_ledgers_clock() {
     let shop = ten_coupons().await;
     let ada = user("u-0");
     shop.at(second(400)).await;
-    shop.gate.claim(&shop.campaign, round_id(2), &[user("u-77")], shop.seen()).await.expect("decided");
+    shop.gate.claim(&shop.campaign, round_id(2), &[user("u-77")], true, shop.seen()).await.expect("decided");
     shop.record().await;
     let filter =
         |state| CouponFilter { user: ada.clone(), campaign: Some(campaign_id("c")), state, after: None, limit: 10 };

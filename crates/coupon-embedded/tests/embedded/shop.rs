@@ -1,20 +1,24 @@
 //! A data folder with one campaign in it, for tests.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use coupon_domain::answer::{Answer, Outcome};
+use coupon_domain::campaign::Rules;
 use coupon_domain::ids::CampaignId;
 use coupon_domain::model::{CampaignHead, LoadChunk};
-use coupon_domain::ports::{CampaignRepository as _, CreateOutcome, Gate as _, Journal as _, RecordRepository as _};
+use coupon_domain::ports::{
+    CampaignRepository as _, CreateOutcome, Gate as _, Journal as _, NewCampaign, RecordRepository as _,
+};
 use coupon_domain::position::Position;
 use coupon_domain::recording::Recording;
 use coupon_domain::round::RoundSpec;
 use coupon_domain::time::Timestamp;
 use coupon_embedded::{Embedded, EmbeddedGate, SqliteLedger};
-use coupon_testkit::build::{a_campaign, campaign_id, head, second};
+use coupon_testkit::build::{a_campaign, campaign_id, head, keys, rules, second};
 use coupon_testkit::under_test::{StandingClock, TestClock as _};
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 /// Gate and ledger with one campaign.
@@ -29,11 +33,16 @@ pub(crate) struct Shop {
 impl Shop {
     /// An empty folder with the campaign `c` in the ledger; the gate knows nothing of it.
     pub(crate) async fn closed() -> Self {
+        Self::closed_by(rules()).await
+    }
+
+    /// The same, by these rules.
+    pub(crate) async fn closed_by(rules: Rules) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Arc::new(StandingClock::default());
         clock.set(second(0)).await;
         let Embedded { gate, ledger } = Embedded::open(folder.path(), Arc::clone(&clock) as _).expect("it opens");
-        let created = ledger.create(&a_campaign("c")).await.expect("the ledger answers");
+        let created = ledger.create(&NewCampaign { rules, ..a_campaign("c") }).await.expect("the ledger answers");
         assert!(matches!(created, CreateOutcome::Created(_)), "{created:?}");
         Self { gate, ledger, clock, campaign: campaign_id("c"), folder }
     }
@@ -70,16 +79,22 @@ impl Shop {
     pub(crate) async fn unrecorded(&self) -> Recording {
         let cursor = self.ledger.cursor(&self.campaign).await.expect("the ledger answers");
         let entries = self.gate.read(&self.campaign, cursor.position.n, usize::MAX).await.expect("the journal answers");
-        let mut known = HashMap::new();
-        for spec in self.ledger.latest_rounds(&self.campaign, 1000).await.expect("the ledger answers") {
-            known.insert(spec.id, spec);
-        }
-        Recording::of(cursor, &entries, &known).expect("the journal goes on behind the cursor")
+        let rounds = self.ledger.rounds(&self.campaign, None, 1000).await.expect("the ledger answers");
+        let known = rounds.into_iter().map(|round| (round.head.view.spec.id, round.head.view.spec)).collect();
+        Recording::of(cursor, &entries, &known, &keys()).expect("the journal goes on behind the cursor")
     }
 
     /// Brings it into the ledger.
     pub(crate) async fn record(&self) {
         self.ledger.record(&self.campaign, &self.unrecorded().await).await.expect("it is recorded");
+    }
+
+    /// A connection to the ledger's file beside the ledger's own.
+    pub(crate) fn beside(&self) -> SqliteConnection {
+        let file = self.path().join("ledger.sqlite");
+        let mut conn = SqliteConnection::establish(file.to_str().expect("UTF-8")).expect("it opens");
+        conn.batch_execute("PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 60000").expect("SQLite knows them");
+        conn
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -1,9 +1,8 @@
--- A campaign with its cursor and its event, or nothing where its id, or its title and validity, are taken.
+-- A campaign with its cursor and its event. Its title is kept before.
 WITH clock AS MATERIALIZED (SELECT coupon_now() AS at),
 made AS (
     INSERT INTO campaigns (id, rules, state, created_at, updated_at)
     SELECT $1, $2, $3, clock.at, clock.at FROM clock
-    ON CONFLICT DO NOTHING
     RETURNING id, rules, state, revision, created_at, updated_at
 ),
 cursor AS (

@@ -1,11 +1,13 @@
 //! The tables refuse what no rule allows, whoever writes it.
 
-use coupon_testkit::build::users;
+use coupon_domain::model::CampaignHead;
+use coupon_testkit::build::{head, round, rules_like, second, users};
 
+use crate::migrated;
 use crate::shop::Shop;
 
 /// What is written, and the constraint that refuses it.
-const BAD_ROWS: [(&str, &str); 34] = [
+const BAD_ROWS: [(&str, &str); 69] = [
     ("INSERT INTO installation (only_row, id) VALUES (false, gen_random_uuid())", "installation_only_row"),
     ("UPDATE campaigns SET state = 'OVER'", "campaigns_state"),
     ("UPDATE campaigns SET revision = 0", "campaigns_revision"),
@@ -14,10 +16,10 @@ const BAD_ROWS: [(&str, &str); 34] = [
     ("UPDATE campaigns SET updated_at = created_at - interval '1 microsecond'", "campaigns_times"),
     ("UPDATE campaigns SET rules = rules || '{\"title\": \"\"}'", "campaigns_title_length"),
     ("UPDATE campaigns SET id = 'a b'", "opaque_id_form"),
-    (
-        "INSERT INTO campaigns (id, rules, state, created_at, updated_at) SELECT 'd', rules, state, created_at, updated_at FROM campaigns",
-        "campaigns_title_validity",
-    ),
+    ("UPDATE campaigns SET issued = -1", "campaigns_issued"),
+    ("UPDATE campaigns SET rules = rules || '{\"total_limit\": 1}'", "campaigns_issued"),
+    ("INSERT INTO titles SELECT title, validity_key, id FROM campaigns", "titles_pkey"),
+    ("INSERT INTO titles VALUES ('title', 'validity', 'd')", "titles_campaign_id_fkey"),
     ("UPDATE rounds SET no = 8", "rounds_spec_is_of_this_round"),
     ("UPDATE rounds SET phase = 'OPEN'", "rounds_phase"),
     (
@@ -32,11 +34,48 @@ const BAD_ROWS: [(&str, &str); 34] = [
         "UPDATE rounds SET places = 1, reserve_opens_at = claim_opens_at - interval '2 s', reserve_closes_at = claim_opens_at",
         "rounds_coupon_needs_place",
     ),
+    ("UPDATE rounds SET added = -1", "rounds_added"),
+    ("UPDATE rounds SET spec = spec || '{\"draw\": {}}'", "rounds_draw_needs_places"),
+    (
+        "UPDATE rounds SET spec = spec || '{\"draw\": {}}', places = supply - 1,
+            reserve_opens_at = claim_opens_at - interval '2 s', reserve_closes_at = claim_opens_at",
+        "rounds_winners",
+    ),
+    (
+        "UPDATE rounds SET spec = spec || '{\"draw\": {}}', places = 3, supply = NULL,
+            reserve_opens_at = claim_opens_at - interval '2 s', reserve_closes_at = claim_opens_at",
+        "rounds_winners",
+    ),
+    ("UPDATE rounds SET drawn = true", "rounds_drawn"),
+    ("UPDATE rounds SET delay = 1", "rounds_delay"),
+    ("UPDATE rounds SET drawn = true, delay = 3600000001", "rounds_delay"),
+    ("UPDATE rounds SET left_at_close = -1", "rounds_left_at_close"),
+    ("UPDATE rounds SET phase = 'RESERVING', left_at_close = 1", "rounds_left_at_close"),
     ("UPDATE rounds SET retired = true", "rounds_retired"),
     ("DELETE FROM rounds", "coupons_round_no_fkey"),
     ("INSERT INTO places VALUES (7, -1, 'ada', now(), 1)", "places_ticket"),
     ("INSERT INTO places VALUES (7, 0, 'ada', now(), 1), (7, 1, 'ada', now(), 2)", "places_round_user"),
     ("INSERT INTO places VALUES (8, 0, 'ada', now(), 1)", "places_round_no_fkey"),
+    ("INSERT INTO places VALUES (7, 0, 'ada', now(), 1, '\\x00')", "places_leaf"),
+    ("INSERT INTO draws (round_no) VALUES (8)", "draws_round_no_fkey"),
+    ("INSERT INTO draws (round_no) VALUES (7), (7)", "draws_pkey"),
+    ("INSERT INTO draws VALUES (7, 10000001, sha256(''), '')", "draws_places"),
+    ("INSERT INTO draws VALUES (7, 0, '\\x00', '')", "draws_root"),
+    ("INSERT INTO draws VALUES (7, 0, NULL, '')", "draws_root"),
+    ("INSERT INTO draws VALUES (7, 257, sha256(''), sha256(''))", "draws_subtrees"),
+    ("INSERT INTO draws (round_no, winners, ranks) VALUES (7, 0, '')", "draws_result_has_root"),
+    (
+        "INSERT INTO draws VALUES (7, 2, sha256(''), sha256(''), NULL, NULL, 3, sha256(''), '\\x0000000000000001')",
+        "draws_winners",
+    ),
+    (
+        "INSERT INTO draws VALUES (7, 2, sha256(''), sha256(''), NULL, NULL, 1, NULL, '\\x0000000000000001')",
+        "draws_last_score",
+    ),
+    ("INSERT INTO draws VALUES (7, 2, sha256(''), sha256(''), NULL, NULL, 0, NULL, '\\x00000000')", "draws_ranks"),
+    ("INSERT INTO draws VALUES (7, 2, sha256(''), sha256(''), NULL, NULL, 0, NULL, NULL)", "draws_ranks"),
+    ("INSERT INTO draws VALUES (7, 0, sha256(''), '', 'beacon', NULL, 0, NULL, '')", "draws_used_beacon"),
+    ("INSERT INTO draws (round_no, used_beacon) VALUES (7, 'beacon')", "draws_used_beacon"),
     ("UPDATE coupons SET serial = 268435456 WHERE serial = 0", "coupons_serial"),
     ("UPDATE coupons SET user_id = 'u-1'", "coupons_round_user"),
     ("UPDATE coupons SET state = 'GONE'", "coupons_state"),
@@ -50,10 +89,19 @@ const BAD_ROWS: [(&str, &str); 34] = [
         "INSERT INTO orders VALUES ('c', 'o', 7, 0, 'u-0', 'EUR', 9, 1, 'HELD', NULL), ('c', 'p', 7, 0, 'u-0', 'EUR', 9, 1, 'HELD', NULL)",
         "orders_live_coupon",
     ),
+    ("INSERT INTO events (id, kind, campaign_id, at) VALUES ('e', 'round.lost', 'c', now())", "events_kind"),
     (
         "INSERT INTO events (id, kind, campaign_id, user_id, at) VALUES ('e', 'campaign.created', 'c', 'ada', now())",
         "events_user_where_due",
     ),
+    ("INSERT INTO users VALUES ('a b', '', '{}', now())", "opaque_id_form"),
+    ("INSERT INTO users VALUES ('ada', '', '[]', now())", "users_metadata"),
+    ("INSERT INTO round_refusals VALUES (8, 'CLAIM', 'SOLD_OUT', 1)", "round_refusals_round_no_fkey"),
+    ("INSERT INTO round_refusals VALUES (7, 'REDEEM', 'SOLD_OUT', 1)", "round_refusals_verb"),
+    ("INSERT INTO round_refusals VALUES (7, 'CLAIM', 'VOID', 1)", "round_refusals_reason"),
+    ("INSERT INTO round_refusals VALUES (7, 'CLAIM', 'SOLD_OUT', -1)", "round_refusals_count"),
+    ("INSERT INTO round_arrivals VALUES (7, -1, 0, 0)", "round_arrivals_bucket"),
+    ("INSERT INTO round_arrivals VALUES (7, 0, 0, -1)", "round_arrivals_counts"),
     ("UPDATE journal_cursors SET chain = 'x'", "journal_cursors_chain"),
 ];
 
@@ -65,4 +113,29 @@ async fn a_row_that_no_rule_allows_is_refused_by_the_table() {
         let refused = shop.database.psql(statement).await.expect_err(statement).to_string();
         assert!(refused.contains(&format!("\"{constraint}\"")), "{statement}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn a_coupon_too_many_for_a_user_over_the_rounds_of_a_campaign_is_refused() {
+    let limits = CampaignHead { max_per_user: 2, ..head() };
+    let mut shop = Shop::offering(migrated().await, rules_like(&limits), &limits).await;
+    let mut entries = shop.claims(&users(3));
+    for number in 8..=9 {
+        let hour = i64::from(number) * 3600;
+        let spec = round(number).claiming(hour..hour + 60).build();
+        entries.extend(shop.gate.open_round(&spec, second(301)).entry);
+    }
+    shop.record(&entries).await;
+    let one_more = |round: u32, user: &str| {
+        format!(
+            "INSERT INTO coupons (round_no, serial, user_id, claimed_at, expires_at, n)
+             VALUES ({round}, 0, 'new-{round}', now(), 'infinity', 9), ({round}, 1, '{user}', now(), 'infinity', 9)"
+        )
+    };
+
+    shop.database.psql(&one_more(8, "u-1")).await.expect("the second of two");
+    let refused = shop.database.psql(&one_more(9, "u-1")).await.expect_err("the third of two").to_string();
+
+    assert!(refused.contains("\"coupons_max_per_user\"") && refused.contains("user u-1 of campaign c"), "{refused}");
+    shop.database.psql(&one_more(9, "u-2")).await.expect("the second of two");
 }

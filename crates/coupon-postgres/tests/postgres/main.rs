@@ -1,12 +1,16 @@
 //! The ledger in Postgres against real servers.
 
 mod constraints;
+mod draws;
 mod events;
 mod migrating;
 mod outage;
 mod recording;
 mod redeeming;
 mod shop;
+mod statistics;
+mod titles;
+mod users;
 
 mod postgres_keeps_the_repository_contract {
     coupon_testkit::repository_contract!(crate::on_a_database_of_its_own);
@@ -40,7 +44,10 @@ async fn on_a_database_of_its_own() -> LedgerUnderTest {
     LedgerUnderTest {
         campaigns: Arc::new(ledger.clone()),
         records: Arc::new(ledger.clone()),
-        coupons: Arc::new(ledger),
+        coupons: Arc::new(ledger.clone()),
+        draws: Arc::new(ledger.clone()),
+        users: Arc::new(ledger.clone()),
+        statistics: Arc::new(ledger),
         clock: Arc::new(clock),
         keep: Box::new(()),
     }

@@ -1,10 +1,13 @@
 //! A campaign with coupons in the ledger, brought there by the specification's own journal.
 
+use std::time::Duration;
+
+use coupon_domain::campaign::Rules;
 use coupon_domain::ids::{CouponId, UserId};
 use coupon_domain::journal::Entry;
-use coupon_domain::model::CampaignModel;
+use coupon_domain::model::{CampaignHead, CampaignModel};
 use coupon_domain::money::Money;
-use coupon_domain::ports::{CampaignRepository as _, RecordRepository as _};
+use coupon_domain::ports::{CampaignRepository as _, NewCampaign, RecordRepository as _};
 use coupon_domain::redemption::Redeem;
 use coupon_postgres::PostgresLedger;
 use coupon_testkit::build::{a_campaign, campaign_id, coupon_id, eur, head, order, round, round_id, second, user};
@@ -35,20 +38,35 @@ impl Shop {
 
     /// The campaign alone.
     pub(crate) async fn on(database: PostgresDatabase) -> Self {
+        Self::offering(database, a_campaign("c").rules, &head()).await
+    }
+
+    /// The campaign with these rules, and a gate with these limits.
+    pub(crate) async fn offering(database: PostgresDatabase, rules: Rules, head: &CampaignHead) -> Self {
         let clock = database.clock().await.expect("a clock");
         clock.set(second(400)).await;
         let ledger = connected(&database).await;
-        ledger.create(&a_campaign("c")).await.expect("created");
-        let gate = CampaignModel::begin(&head());
-        let fold = Fold::new(coupon_domain::campaign::CampaignState::Active);
-        Self { ledger, database, clock, gate, fold }
+        let new = NewCampaign { rules, ..a_campaign("c") };
+        ledger.create(&new).await.expect("created");
+        Self { ledger, database, clock, gate: CampaignModel::begin(head), fold: Fold::created(&new) }
+    }
+
+    /// Round 8, which is drawn: these users have places, and reservation has closed.
+    pub(crate) async fn with_places(users: &[UserId]) -> Self {
+        let mut shop = Self::on(migrated().await).await;
+        let spec = round(8).reserving(100..200).claiming(300..360).ratio(1, 2).drawn().build();
+        let mut entries = Vec::from_iter(shop.gate.open_round(&spec, second(0)).entry);
+        entries.extend(shop.gate.reserve(round_id(8), users, true, second(100)).expect("the round is open").entry);
+        entries.extend(shop.gate.tick(second(200)).entry);
+        shop.record(&entries).await;
+        shop
     }
 
     /// What the gate appends when round 7 opens, if it is not open yet, and these users claim.
     pub(crate) fn claims(&mut self, users: &[UserId]) -> Vec<Entry> {
         let spec = round(7).fixed(100_000).build();
         let opened = self.gate.open_round(&spec, second(0)).entry;
-        let claimed = self.gate.claim(round_id(7), users, second(300)).expect("the round is open").entry;
+        let claimed = self.gate.claim(round_id(7), users, true, second(300)).expect("the round is open").entry;
         opened.into_iter().chain(claimed).collect()
     }
 
@@ -61,6 +79,14 @@ impl Shop {
     pub(crate) async fn count(&self, table: &str) -> usize {
         let count = self.database.psql(&format!("SELECT count(*) FROM {table}")).await.expect("answers");
         count.parse().expect("a number")
+    }
+
+    /// Returns when somebody waits for a lock in this database.
+    pub(crate) async fn somebody_waits(&self) {
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waits = async { while self.database.psql(waiting).await.expect("answers") == "0" {} };
+        tokio::time::timeout(Duration::from_secs(10), waits).await.expect("somebody waits for a lock");
     }
 
     /// A session that holds what these commands lock.

@@ -1,9 +1,12 @@
 //! What only the functions themselves promise: batch sizes, the cost of a user, the journal's end.
 
 use coupon_domain::answer::Outcome;
+use coupon_domain::campaign::{CampaignState, Transition};
+use coupon_domain::model::{DrawConclusion, SupplyAdded, SupplyAddition, Transitioned};
 use coupon_domain::ports::{Gate as _, GateError, Journal as _};
 use coupon_testkit::build::{round, round_id, second, users};
 use coupon_testkit::under_test::TestClock as _;
+use uuid::Uuid;
 
 use crate::support::{Rush, seen};
 
@@ -12,7 +15,7 @@ async fn too_many_users_are_refused_by_the_function_too() {
     let rush = Rush::begin(round(1)).await;
     let users: Vec<_> = (0..501).map(|i| format!("u-{i}")).collect();
     for (count, answer) in [(501, "BATCH_TOO_LARGE\n501"), (500, "OK\n1")] {
-        let mut words = vec!["FCALL", "claim_v1", "1", "{c:c}", "1", "0", "1"];
+        let mut words = vec!["FCALL", "claim_v1", "1", "{c:c}", "1", "0", "1", "1"];
         words.extend(users[..count].iter().map(String::as_str));
         let reply = rush.server.command(&words).await.expect("the function answers");
         assert!(reply.starts_with(answer), "{reply}");
@@ -29,7 +32,7 @@ async fn a_user_who_reserved_and_claimed_costs_at_most_120_bytes_beside_the_id()
     rush.server.clock().set(second(0)).await;
     for batch in users.chunks(500) {
         let places =
-            rush.gate.reserve(&rush.campaign, round_id(1), batch, seen(0)).await.expect("an open gate answers");
+            rush.gate.reserve(&rush.campaign, round_id(1), batch, true, seen(0)).await.expect("an open gate answers");
         assert!(places.answers.iter().all(|answer| matches!(answer.outcome, Outcome::Granted(_))));
     }
     rush.server.clock().set(second(300)).await;
@@ -78,6 +81,13 @@ async fn a_redis_whose_memory_is_full_can_still_be_recovered_and_cleared() {
     let retiring = rush.gate.retire(&rush.campaign, round_id(1), 0, seen(0)).await.expect("an open gate answers");
     assert!(retiring.entry.is_none(), "{retiring:?}");
     rush.gate.tick(&rush.campaign, seen(0)).await.expect("an open gate answers");
+    let addition = SupplyAddition { round: Some(round_id(1)), amount: 5, request: Some(Uuid::from_u128(1)) };
+    let added = rush.gate.add_supply(&rush.campaign, &addition, seen(0)).await.expect("an open gate answers");
+    assert_eq!(added.answers, SupplyAdded::Done);
+    let draw = rush.gate.conclude_draw(&rush.campaign, round_id(1), &[], seen(0)).await.expect("an open gate answers");
+    assert_eq!(draw.answers, DrawConclusion::NotDue);
+    let end = rush.gate.transition(&rush.campaign, Transition::End, None, seen(0)).await.expect("an open gate answers");
+    assert_eq!(end.answers, Transitioned::Done(CampaignState::Ended));
     rush.gate.freeze(&rush.campaign, 2).await.expect("a later epoch freezes");
     rush.gate.reopen(&rush.campaign, 2).await.expect("nothing is missing");
 }

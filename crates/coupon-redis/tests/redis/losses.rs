@@ -3,20 +3,9 @@
 use coupon_domain::answer::Outcome;
 use coupon_domain::ports::{Frozen, Gate as _, GateError, Journal as _};
 use coupon_domain::position::Position;
-use coupon_testkit::build::{head, round, user, users};
+use coupon_testkit::build::{head, round, users};
 
-use crate::support::Rush;
-
-/// Waits for the driver to come back; each attempt is bounded by the driver's own pauses.
-async fn not_loaded(rush: &Rush) {
-    loop {
-        match rush.claim(&[user("ada")]).await {
-            Err(GateError::Unknown(_)) => tokio::task::yield_now().await,
-            Err(GateError::NotLoaded) => return,
-            other => panic!("a gate that may have lost something answered {other:?}"),
-        }
-    }
-}
+use crate::support::{Rush, not_loaded};
 
 #[tokio::test]
 async fn after_a_restart_nobody_is_answered_until_the_gate_was_recovered_and_nothing_is_lost() {

@@ -1,6 +1,7 @@
 //! The adapter against private Redis servers.
 
 mod contract;
+mod draws;
 mod functions;
 mod losses;
 mod migrating;

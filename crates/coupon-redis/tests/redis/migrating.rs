@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use coupon_domain::campaign::{Revision, Scope, Transition};
 use coupon_domain::model::LoadChunk;
 use coupon_domain::ports::{Gate as _, GateError};
 use coupon_redis::{RedisConfig, RedisGate};
-use coupon_testkit::build::{campaign_id, head, round};
+use coupon_testkit::build::{campaign_id, head, round, round_id, rules};
 use coupon_testkit::redis::RedisServer;
 
 use crate::support::{INSTALLATION, seen};
@@ -27,7 +28,7 @@ async fn until(server: &RedisServer, words: &[&str], wanted: impl Fn(&str) -> bo
 }
 
 #[tokio::test]
-async fn a_round_in_a_slot_that_is_moving_is_not_opened_by_halves_and_a_redirection_does_not_end_the_client() {
+async fn a_round_in_a_slot_that_is_moving_is_not_changed_by_halves_and_a_redirection_does_not_end_the_client() {
     let (from, to) = (node().await, node().await);
     from.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await.expect("it has all slots");
     from.command(&["CLUSTER", "MEET", "127.0.0.1", &to.port().to_string()]).await.expect("they meet");
@@ -48,8 +49,14 @@ async fn a_round_in_a_slot_that_is_moving_is_not_opened_by_halves_and_a_redirect
     let second = round(2).claiming(1_000..1_100).build();
     let no = gate.open_round(&campaign, &second, seen(0)).await;
     assert!(matches!(no, Err(GateError::Unknown(_))), "{no:?}");
+    let revision = Revision { of: 1, scope: Scope::Campaign, rules: rules(), request: None };
+    let no = gate.revise(&campaign, &revision, seen(0)).await;
+    assert!(matches!(no, Err(GateError::Unknown(_))), "{no:?}");
+    let end = gate.transition(&campaign, Transition::End, None, seen(0)).await.expect("what is there still works");
+    let no = gate.retire(&campaign, round_id(1), end.position.n, seen(0)).await;
+    assert!(matches!(no, Err(GateError::Unknown(_))), "{no:?}");
     assert_eq!(from.command(&["HKEYS", "{c:c}:rounds"]).await.expect("it tells"), "1");
-    assert_eq!(from.command(&["XLEN", "{c:c}:journal"]).await.expect("it tells"), "1");
+    assert_eq!(from.command(&["XLEN", "{c:c}:journal"]).await.expect("it tells"), "2", "the round and its end");
     gate.tick(&campaign, seen(0)).await.expect("what is there still works");
 
     // A campaign that is not there may be with the other node already: an answer that redirects.

@@ -1,13 +1,22 @@
 //! Which Redis is used, and which is refused.
 
+use std::time::Duration;
+
+use coupon_domain::answer::Place;
+use coupon_domain::campaign::{Revision, Scope, Transition};
+use coupon_domain::model::{
+    CampaignHead, DrawConclusion, LoadChunk, Retirement, RoundHead, RoundView, Seat, SupplyAddition,
+};
 use coupon_domain::ports::{Gate as _, GateError, Journal as _};
+use coupon_domain::position::Position;
 use coupon_domain::time::Timestamp;
 use coupon_redis::{Durability, LIBRARY, RedisConfig, RedisGate};
-use coupon_testkit::build::{campaign_id, round, users};
+use coupon_testkit::build::{campaign_id, head, round, round_id, rules, second, user, users, winners};
 use coupon_testkit::redis::RedisServer;
+use coupon_testkit::under_test::TestClock as _;
 use uuid::Uuid;
 
-use crate::support::{INSTALLATION, Rush, config};
+use crate::support::{INSTALLATION, Rush, config, seen};
 
 async fn refused(arguments: &[&str]) -> String {
     let server = RedisServer::start_with(arguments).await.expect("a private server");
@@ -126,16 +135,48 @@ async fn the_rights_in_the_readme_are_enough() {
 
     let url = server.url().replace("redis://", "redis://coupon:secret@");
     let config = RedisConfig { url, load_functions: false, ..config(&server) };
-    let rush = Rush::begin_on(server, config, round(1)).await;
+    let plan = round(1).reserving(0..240).fixed(500).drawn();
+    let Rush { server, gate, campaign } = Rush::begin_on(server, config, plan).await;
+    let (id, request) = (round_id(1), Some(Uuid::from_u128(9)));
 
-    let claimed = rush.claim(&users(500)).await.expect("an open gate answers");
-    let entries = rush.gate.read(&rush.campaign, 0, 1000).await.expect("the journal answers");
+    server.clock().set(second(0)).await;
+    gate.reserve(&campaign, id, &users(500), true, seen(0)).await.expect("an open gate answers");
+    let addition = SupplyAddition { round: Some(id), amount: 1, request };
+    gate.add_supply(&campaign, &addition, seen(0)).await.expect("an open gate answers");
+    server.clock().set(second(240)).await;
+    let draw = gate.conclude_draw(&campaign, id, &winners(500, 0..500), seen(0)).await.expect("an open gate answers");
+    assert_eq!(draw.answers, DrawConclusion::Drawn(Duration::ZERO));
+    server.clock().set(second(300)).await;
+    let claimed = gate.claim(&campaign, id, &users(500), true, seen(0)).await.expect("an open gate answers");
+    let entries = gate.read(&campaign, 0, 2000).await.expect("the journal answers");
     assert_eq!(entries.last(), claimed.entry.as_ref());
-    rush.gate.trim(&rush.campaign, u64::MAX >> 1, Timestamp::MAX).await.expect("the journal is trimmed");
-    assert!(rush.gate.read(&rush.campaign, 0, 1000).await.expect("the journal answers").is_empty());
-    rush.gate.tick(&rush.campaign, claimed.position).await.expect("an open gate answers");
-    rush.gate.freeze(&rush.campaign, 2).await.expect("a later epoch freezes");
-    rush.gate.reopen(&rush.campaign, 2).await.expect("nothing is missing");
+    gate.trim(&campaign, u64::MAX >> 1, Timestamp::MAX).await.expect("the journal is trimmed");
+    assert!(gate.read(&campaign, 0, 2000).await.expect("the journal answers").is_empty());
+    let revision = Revision { of: 1, scope: Scope::Labels, rules: rules(), request: None };
+    gate.revise(&campaign, &revision, seen(0)).await.expect("an open gate answers");
+    gate.transition(&campaign, Transition::Pause, None, seen(0)).await.expect("an open gate answers");
+    server.clock().set(second(360)).await;
+    gate.tick(&campaign, seen(0)).await.expect("an open gate answers");
+    server.clock().set(second(360 + 3600)).await;
+    let retired = gate.retire(&campaign, id, u64::MAX >> 1, seen(0)).await.expect("an open gate answers");
+    assert_eq!(retired.answers, Retirement::Retired);
+
+    gate.freeze(&campaign, 2).await.expect("a later epoch freezes");
+    gate.reopen(&campaign, 2).await.expect("nothing is missing");
+    gate.freeze(&campaign, 3).await.expect("a later epoch freezes");
+    let view = RoundView { places: 1, supply: Some(1), drawn: true, ..RoundView::planned(round(2).drawn().build()) };
+    let seat = Seat { place: Some(Place { ticket: 0, reserved_at: second(0) }), coupon: None };
+    for chunk in [
+        LoadChunk::Head(CampaignHead { position: Position { epoch: 3, n: 9 }, ..head() }),
+        LoadChunk::Round(RoundHead { view, last_n: 9 }),
+        LoadChunk::Seats(round_id(2), vec![(user("ada"), seat)]),
+        LoadChunk::Winners(round_id(2), 0, winners(1, 0..1)),
+        LoadChunk::Requests(vec![(Uuid::from_u128(9), "PAUSE".to_owned())]),
+        LoadChunk::Counts(vec![(user("ada"), 1)]),
+        LoadChunk::Open,
+    ] {
+        gate.load(&campaign, 3, chunk).await.expect("loaded");
+    }
 }
 
 #[tokio::test]
@@ -154,10 +195,9 @@ async fn one_node_of_a_cluster_is_used_like_a_server() {
 
     let campaign = campaign_id("c");
     gate.freeze(&campaign, 1).await.expect("a new campaign freezes");
-    let head = coupon_domain::model::LoadChunk::Head(coupon_testkit::build::head());
-    gate.load(&campaign, 1, head).await.expect("loaded");
-    gate.load(&campaign, 1, coupon_domain::model::LoadChunk::Open).await.expect("open");
-    let opened = gate.open_round(&campaign, &round(1).build(), crate::support::seen(0)).await;
+    gate.load(&campaign, 1, LoadChunk::Head(head())).await.expect("loaded");
+    gate.load(&campaign, 1, LoadChunk::Open).await.expect("open");
+    let opened = gate.open_round(&campaign, &round(1).build(), seen(0)).await;
     let entry = opened.expect("an open gate answers").entry.expect("a round is journaled");
     assert_eq!(gate.read(&campaign, 0, 10).await.expect("the journal answers"), [entry]);
 }

@@ -11,7 +11,7 @@ use coupon_domain::ports::{Gate, GateError};
 use coupon_domain::position::Position;
 use coupon_domain::round::RoundSpec;
 use coupon_redis::{LIBRARY, RedisConfig, RedisGate};
-use coupon_testkit::build::{campaign_id, head, round_id, second};
+use coupon_testkit::build::{campaign_id, head, round_id, second, user};
 use coupon_testkit::redis::{RedisServer, library_with_test_clock};
 use coupon_testkit::under_test::{GateUnderTest, TestClock as _};
 use uuid::Uuid;
@@ -77,7 +77,18 @@ impl Rush {
         epoch: u64,
         users: &[UserId],
     ) -> Result<Decided<Vec<Answer<Issued>>>, GateError> {
-        self.gate.claim(&self.campaign, round_id(1), users, Position { epoch, n: 0 }).await
+        self.gate.claim(&self.campaign, round_id(1), users, true, Position { epoch, n: 0 }).await
+    }
+}
+
+/// Waits for the driver to come back; each attempt is bounded by the driver's own pauses.
+pub(crate) async fn not_loaded(rush: &Rush) {
+    loop {
+        match rush.claim(&[user("ada")]).await {
+            Err(GateError::Unknown(_)) => tokio::task::yield_now().await,
+            Err(GateError::NotLoaded) => return,
+            other => panic!("a gate that may have lost something answered {other:?}"),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Every field of every request with what does not belong there: INVALID_ARGUMENT that names the field and its limit, and nothing written.
 
+mod operators;
+mod users;
+
 use coupon_proto::google::r#type::Money;
 use coupon_proto::v1 as pb;
 use prost_types::{Duration, Timestamp};
@@ -124,6 +127,13 @@ fn with(change: impl FnOnce(&mut pb::Campaign)) -> pb::Campaign {
     campaign
 }
 
+fn drawn(change: impl FnOnce(&mut pb::Campaign)) -> pb::Campaign {
+    with(|campaign| {
+        campaign.allocation = pb::Allocation::Draw.into();
+        change(campaign);
+    })
+}
+
 fn scheduled(change: impl FnOnce(&mut pb::Schedule)) -> pb::Campaign {
     with(|campaign| change(campaign.schedule.get_or_insert_default()))
 }
@@ -201,7 +211,7 @@ fn bad_campaigns() -> Vec<(&'static str, pb::Campaign)> {
         ("campaign.schedule.recurring.cron", recurring(|r| r.cron = String::new())),
         ("campaign.schedule.recurring.time_zone", recurring(|r| r.time_zone = "Asia/Atlantis".to_owned())),
         ("campaign.schedule.recurring", recurring(|r| r.last = Some(instant(at("20:30:00"))))),
-        ("campaign.schedule.recurring", recurring(|r| r.cron = "0 0 30 2 *".to_owned())),
+        ("campaign.schedule.recurring.cron", recurring(|r| r.cron = "0 0 30 2 *".to_owned())),
         ("campaign.max_per_user", with(|c| c.max_per_user = Some(0))),
         ("campaign.max_per_user", with(|c| c.max_per_user = Some(i32::MIN))),
         ("campaign.total_limit", with(|c| c.total_limit = Some(0))),
@@ -213,9 +223,13 @@ fn bad_campaigns() -> Vec<(&'static str, pb::Campaign)> {
         ("campaign.notice_leads", with(|c| c.notice_leads = vec![seconds(3600); 9])),
         ("campaign.metadata", with(|c| c.metadata = [("k".repeat(65), "v".to_owned())].into())),
         ("campaign.metadata", with(|c| c.metadata = [("k".to_owned(), "v\0".to_owned())].into())),
-        ("campaign.registered_users_only", with(|c| c.registered_users_only = true)),
         ("campaign.beacon_source", with(|c| c.beacon_source = "drand:quicknet:1".to_owned())),
+        ("campaign.reservation_required", drawn(|c| c.reservation_required = false)),
+        ("campaign.supply", drawn(|c| (c.supply, c.total_limit) = (None, Some(5)))),
     ];
+    for source in ["x".repeat(201), "a\0b".to_owned(), "a\r\nb".to_owned(), "🎟".to_owned()] {
+        bad.push(("campaign.beacon_source", drawn(|c| c.beacon_source = source)));
+    }
     for title in [String::new(), "x".repeat(251), "a\0b".to_owned(), "a\r\nb".to_owned()] {
         bad.push(("campaign.title", with(|c| c.title = title)));
     }

@@ -1,5 +1,6 @@
 //! The command line: what it says and how it ends.
 
+use std::io::{Seek as _, Write as _};
 use std::process::Stdio;
 
 use coupon_testkit::postgres::PostgresServer;
@@ -13,13 +14,17 @@ pub(crate) async fn run(arguments: &[&str]) -> (i32, String) {
 }
 
 async fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+    run_on(Stdio::null(), arguments, variables).await
+}
+
+async fn run_on(input: Stdio, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let output = Command::new(env!("CARGO_BIN_EXE_coupon"))
         .args(arguments)
         .env_clear()
         .envs(variables.iter().copied())
         .current_dir(folder.path())
-        .stdin(Stdio::null())
+        .stdin(input)
         .kill_on_drop(true)
         .output()
         .await
@@ -169,6 +174,18 @@ async fn version_and_help_are_for_people() {
 }
 
 #[tokio::test]
+async fn each_command_explains_itself() {
+    for command in ["draw", "draw verify", "draw export", "draw bench", "users import", "simulate"] {
+        let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        let (code, help) = run(&words).await;
+        assert_eq!(code, 0, "{help}");
+        // The settings are those of every command.
+        let (own, _settings) = help.split_once("\nSettings:").expect("settings behind it");
+        insta::assert_snapshot!(format!("help_{}", command.replace(' ', "_")), own);
+    }
+}
+
+#[tokio::test]
 async fn healthcheck_tells_by_its_exit_code() {
     let service = crate::process::Process::start(&["--no-sample-data"]).await;
     let address = format!("--listen={}", service.address());
@@ -184,4 +201,57 @@ async fn a_second_service_on_the_same_folder_is_refused() {
     let (code, said) = run(&["--listen=127.0.0.1:0", "--ops-listen=", &folder]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("is owned by another process"), "{said}");
+}
+
+const USERS: &str = r#"{"id": "ada", "name": "Ada", "metadata": {"tier": "gold"}}
+not a user
+
+{"id": "no such id!"}
+{"id": "bob"}
+{"id": "cy", "nmae": "Cy"}
+{"id": "ada", "name": "Another"}
+"#;
+
+#[tokio::test]
+async fn users_are_imported_and_each_wrong_line_is_told_by_its_number() {
+    let service = crate::process::Process::start(&["--no-sample-data"]).await;
+    let target = format!("--target=http://{}", service.address());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("users.jsonl");
+    std::fs::write(&file, USERS).expect("written");
+    let file = file.display().to_string();
+
+    let (code, said) = run(&["users", "import", &file, &target]).await;
+    assert_eq!(code, 1, "{said}");
+    insta::assert_snapshot!("import", said);
+
+    std::fs::write(&file, "{\"id\": \"bob\"}\n{\"id\": \"dan\"}").expect("written");
+    let (code, said) = run(&["users", "import", &file, &target]).await;
+    assert_eq!((code, said.as_str()), (0, "1 created, 1 unchanged, 0 failed\n"));
+}
+
+#[tokio::test]
+async fn users_come_from_standard_input_in_any_number() {
+    let service = crate::process::Process::start(&["--no-sample-data"]).await;
+    let file = tempfile::tempfile().expect("a file");
+    let mut written = std::io::BufWriter::new(&file);
+    for n in 0..20_000 {
+        writeln!(written, r#"{{"id":"user-{n}"}}"#).expect("written");
+    }
+    written.seek(std::io::SeekFrom::Start(0)).expect("at the beginning");
+    drop(written);
+    let listen = format!("--listen={}", service.address());
+    let (code, said) = run_on(file.into(), &["users", "import", "-", &listen], &[]).await;
+    assert_eq!((code, said.as_str()), (0, "20,000 created, 0 unchanged, 0 failed\n"));
+}
+
+#[tokio::test]
+async fn an_import_without_file_or_service_says_which_is_missing() {
+    let nobody = format!("--target=http://127.0.0.1:{}", free_port().expect("a free port"));
+    let (code, said) = run(&["users", "import", "nowhere.jsonl", &nobody]).await;
+    assert_eq!((code, said.contains("nowhere.jsonl cannot be used")), (2, true), "{said}");
+    let (code, said) = run(&["users", "import", "-", &nobody]).await;
+    assert_eq!((code, said.contains("no service answers at http://127.0.0.1")), (1, true), "{said}");
+    let (code, said) = run(&["users", "import", "-", "--target=127.0.0.1:50051"]).await;
+    assert_eq!((code, said.contains("must begin with http://")), (2, true), "{said}");
 }

@@ -16,7 +16,15 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("coupon-testkit", &["coupon-domain"]),
     (
         "coupon-server",
-        &["coupon-domain", "coupon-embedded", "coupon-grpc", "coupon-postgres", "coupon-redis", "coupon-usecases"],
+        &[
+            "coupon-domain",
+            "coupon-embedded",
+            "coupon-grpc",
+            "coupon-postgres",
+            "coupon-proto",
+            "coupon-redis",
+            "coupon-usecases",
+        ],
     ),
 ];
 

@@ -1,9 +1,25 @@
 //! What operators do with campaigns, each on both sets of adapters.
 
-use coupon_proto::v1 as pb;
-use pb::RefusalReason as Reason;
+pub(crate) mod calls;
+mod endings;
+mod rules_in_use;
+mod supply;
+mod updates;
 
-use crate::shop::{On, Outcome, Shop, campaign, fixed, on_both, seconds, users};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use coupon_proto::v1 as pb;
+use futures::future::join_all;
+use pb::RefusalReason as Reason;
+use tokio::sync::Notify;
+use tonic::Code;
+
+use self::calls::fault;
+use crate::shop::{
+    Instance, On, Outcome, Shop, at, campaign, daily, eventually, fixed, instant, on_both, open_campaign, seconds,
+    users,
+};
 
 on_both! {
     campaigns_page_newest_first
@@ -11,6 +27,8 @@ on_both! {
     a_title_is_taken_until_the_campaign_ends
     a_draft_has_not_opened
     s12_paused_no_yes_and_repeats_go_on
+    s12_under_load_no_instance_says_yes_after_the_pause_has_answered
+    rounds_page_latest_first_with_their_counts_of_now
 }
 
 async fn campaigns_page_newest_first(on: On) {
@@ -92,8 +110,7 @@ async fn a_draft_has_not_opened(on: On) {
 }
 
 async fn s12_paused_no_yes_and_repeats_go_on(on: On) {
-    let instances = if on == On::Embedded { 1 } else { 2 };
-    let shop = Shop::with_instances(on, instances).await;
+    let shop = Shop::with_company(on).await;
     let (c, r) = shop.create(campaign("pause", fixed(10))).await;
     shop.set("22:56:00").await;
     shop.all_reserve(&c, &r, &users(4)).await;
@@ -114,5 +131,126 @@ async fn s12_paused_no_yes_and_repeats_go_on(on: On) {
     operator.resume_campaign(request).await.expect("resumed");
     for (n, mut instance) in (1..).zip(shop.instances.iter().cloned()) {
         assert_eq!(instance.claim(&c, &r, &format!("user-{n}")).await.expect("an answer").granted().serial, Some(n));
+    }
+}
+
+/// Claims for one user after the other until it is told often enough that the campaign is paused. Answers the coupons it got, and how many
+/// of them it was given although it had asked after the pause.
+async fn claim_until_paused(
+    mut instance: Instance,
+    (c, r): (&str, &str),
+    caller: usize,
+    paused: &AtomicBool,
+    given: &Progress,
+) -> (Vec<String>, usize) {
+    const OFTEN: usize = 10;
+    let (mut coupons, mut late, mut refused) = (Vec::new(), 0, 0);
+    for n in 0.. {
+        let after = paused.load(Ordering::SeqCst);
+        match instance.claim(c, r, &format!("user-{caller}-{n}")).await.expect("an answer").outcome {
+            Outcome::Yes(coupon) => {
+                coupons.push(coupon.id);
+                late += usize::from(after);
+                given.count();
+            }
+            Outcome::No(refusal) => {
+                assert_eq!(refusal.reason(), Reason::Paused);
+                refused += usize::from(after);
+            }
+        }
+        if refused == OFTEN {
+            break;
+        }
+    }
+    (coupons, late)
+}
+
+/// Tells when so many are there.
+struct Progress {
+    count: AtomicUsize,
+    goal: usize,
+    reached: Notify,
+}
+
+impl Progress {
+    fn count(&self) {
+        if self.count.fetch_add(1, Ordering::SeqCst) + 1 == self.goal {
+            self.reached.notify_one();
+        }
+    }
+}
+
+async fn s12_under_load_no_instance_says_yes_after_the_pause_has_answered(on: On) {
+    let shop = Shop::with_company(on).await;
+    let (c, r) = shop.create(open_campaign("under load", 1_000_000)).await;
+    shop.set("23:00:00").await;
+    let (paused, given) = (AtomicBool::new(false), Progress { count: 0.into(), goal: 500, reached: Notify::new() });
+    let callers = shop
+        .instances
+        .iter()
+        .cycle()
+        .take(32)
+        .enumerate()
+        .map(|(caller, instance)| claim_until_paused(instance.clone(), (&c, &r), caller, &paused, &given));
+    let pause = async {
+        given.reached.notified().await;
+        shop.instances[0].pause(&c).await.expect("paused");
+        paused.store(true, Ordering::SeqCst);
+    };
+    let (answers, ()) = tokio::join!(join_all(callers), pause);
+    assert_eq!(answers.iter().map(|(_, late)| late).sum::<usize>(), 0, "a yes after the pause had answered");
+    let coupons: HashSet<_> = answers.into_iter().flat_map(|(coupons, _)| coupons).collect();
+    assert!(coupons.len() >= 500);
+    let issued = shop.gate(&c).await.answers.issued;
+    shop.ledger_caught_up(&c).await;
+    assert_eq!((issued, shop.seats(&r).await.len()), (coupons.len() as u64, coupons.len()));
+}
+
+async fn rounds_page_latest_first_with_their_counts_of_now(on: On) {
+    let shop = Shop::with_company(on).await;
+    let (c, first) = shop.create(daily(campaign("rounds", fixed(2)), "0,10,20,30,40 21 * * *")).await;
+    let (other, _) = shop.create(campaign("another", fixed(1))).await;
+    shop.set("20:56:00").await;
+    shop.all_reserve(&c, &first, &users(3)).await;
+    shop.set("21:00:00").await;
+    shop.claim(&c, &first, "user-0").await.granted();
+
+    // Those of the next hour are planned by now.
+    eventually(|| async { (shop.gate(&c).await.answers.rounds.len() == 5).then_some(()) }).await;
+    for instance in &shop.instances {
+        let all = instance.rounds(&c, 1000).await.expect("a list");
+        let starts: Vec<_> = all.iter().map(|round| round.claim_opens_at).collect();
+        assert_eq!(starts, [4, 3, 2, 1, 0].map(|n| Some(instant(at(&format!("21:{n}0:00"))))));
+        for page_size in [1, 2, 3] {
+            assert_eq!(instance.rounds(&c, page_size).await.expect("a list"), all, "in pages of {page_size}");
+        }
+        let round = all.last().expect("rounds");
+        assert_eq!((&round.id, &round.campaign_id, round.phase()), (&first, &c, pb::RoundPhase::Claiming));
+        assert_eq!(
+            (round.places, round.supply, round.issued, round.remaining, round.added),
+            (Some(3), Some(2), Some(1), Some(1), None)
+        );
+        assert_eq!(all[0].phase(), pb::RoundPhase::Planned);
+        assert_eq!(instance.rounds(&other, 50).await.expect("a list").len(), 1);
+        fault(instance.rounds("no-such-campaign", 50).await, Code::NotFound, "CAMPAIGN_NOT_FOUND");
+    }
+    // Each answer has the counts of its own moment.
+    shop.claim(&c, &first, "user-1").await.granted();
+    for instance in &shop.instances {
+        let rounds = instance.rounds(&c, 50).await.expect("a list");
+        let round = rounds.last().expect("rounds");
+        assert_eq!((round.issued, round.remaining), (Some(2), Some(0)));
+    }
+    // A round that has left the gate stays in the list.
+    shop.set("22:01:00").await;
+    eventually(|| async {
+        let there = shop.gate(&c).await.answers.rounds.iter().any(|round| round.spec.id.to_string() == first);
+        (!there).then_some(())
+    })
+    .await;
+    for instance in &shop.instances {
+        let rounds = instance.rounds(&c, 2).await.expect("a list");
+        let round = rounds.last().expect("rounds");
+        assert_eq!((&round.id, round.phase(), round.issued), (&first, pb::RoundPhase::Closed, Some(2)));
     }
 }

@@ -16,6 +16,8 @@ use crate::shop::{claim_request, eventually, redeem_request};
 
 pub(crate) struct Process {
     server: ChildServer,
+    /// The command without failpoints.
+    plain: Vec<String>,
     address: String,
     channel: Channel,
 }
@@ -23,18 +25,37 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the service with these arguments and waits until it answers. Its data folder goes with it.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
+        Self::start_by(&[env!("CARGO_BIN_EXE_coupon")], arguments).await
+    }
+
+    /// The same, as a process that ends at this failpoint as if it had been killed.
+    pub(crate) async fn start_with_failpoint(failpoint: &str, arguments: &[&str]) -> Self {
+        let variable = format!("FAILPOINTS={failpoint}=return");
+        Self::start_by(&["env", &variable, env!("CARGO_BIN_EXE_coupon")], arguments).await
+    }
+
+    async fn start_by(program: &[&str], arguments: &[&str]) -> Self {
         let mut server = ChildServer::new().expect("a folder");
         let port = free_port().expect("a free port");
         let listen = format!("--listen=127.0.0.1:{port}");
         let data = format!("--data-dir={}", server.folder().join("data").display());
-        let mut command = vec![env!("CARGO_BIN_EXE_coupon"), "serve", "--ops-listen=", &listen, &data];
+        let mut command = vec!["serve", "--ops-listen=", &listen, &data];
         command.extend(arguments);
+        let plain = [env!("CARGO_BIN_EXE_coupon")].iter().chain(&command).map(ToString::to_string).collect();
+        let command: Vec<_> = program.iter().chain(&command).collect();
         server.start(&command).expect("the binary starts");
         let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).expect("an address");
         let address = format!("127.0.0.1:{port}");
-        let process = Self { server, address, channel: endpoint.connect_lazy() };
+        let process = Self { server, plain, address, channel: endpoint.connect_lazy() };
         process.is_up().await;
         process
+    }
+
+    /// Waits until it has ended by itself, and starts it again without the failpoint.
+    pub(crate) async fn start_again_without_failpoint(&mut self) {
+        eventually(|| async { (!self.server.is_running()).then_some(()) }).await;
+        self.server.start(&self.plain).expect("the binary starts");
+        self.is_up().await;
     }
 
     pub(crate) async fn is_up(&self) {
@@ -93,6 +114,58 @@ impl Process {
         };
         eventually(open).await;
         id
+    }
+
+    /// A round that is drawn, by the wall's clock: reservation is open and closes in so long, claims open then and last so long.
+    pub(crate) async fn open_drawn_round(&self, closes_in: Duration, claims_last: Duration) -> (String, String) {
+        let plan = rush(1, closes_in);
+        let schedule = pb::Schedule {
+            reserve_close_lead: Some(crate::shop::seconds(0)),
+            claim_duration: Some(crate::shop::seconds(claims_last.as_secs().try_into().expect("short"))),
+            ..plan.schedule.expect("it has one")
+        };
+        let campaign = pb::Campaign {
+            supply: Some(pb::Supply { rule: Some(crate::shop::a_fifth(pb::Rounding::Floor)) }),
+            allocation: pb::Allocation::Draw.into(),
+            reservation_required: true,
+            schedule: Some(schedule),
+            ..plan
+        };
+        let request = pb::CreateCampaignRequest { campaign: Some(campaign), activate: true, ..Default::default() };
+        let created = self.campaigns().create_campaign(request).await.expect("created").into_inner();
+        (created.campaign.expect("a campaign").id, created.first_round.expect("a round").id)
+    }
+
+    pub(crate) async fn reserve(&self, campaign: &str, user: &str) -> pb::ReserveResponse {
+        let request = || crate::shop::reserve_request(campaign, "", user);
+        eventually(|| async { Some(self.coupons().reserve(request()).await.ok()?.into_inner()) }).await
+    }
+
+    /// The answer to a claim once it is neither too early nor pending.
+    pub(crate) async fn claim_once_drawn(&self, campaign: &str, user: &str) -> pb::ClaimResponse {
+        let early = |answer: &pb::ClaimResponse| match &answer.outcome {
+            Some(pb::claim_response::Outcome::Refusal(refusal)) => {
+                matches!(refusal.reason(), pb::RefusalReason::DrawPending | pb::RefusalReason::NotOpenYet)
+            }
+            _ => false,
+        };
+        eventually(|| async { self.try_claim(campaign, user).await.ok().filter(|answer| !early(answer)) }).await
+    }
+
+    pub(crate) async fn draw(&self, campaign: &str, round: &str) -> Option<pb::GetDrawResponse> {
+        let request = pb::GetDrawRequest { campaign_id: campaign.to_owned(), round_id: round.to_owned() };
+        Some(self.campaigns().get_draw(request).await.ok()?.into_inner())
+    }
+
+    /// A user's ticket, from the ledger.
+    pub(crate) async fn ticket(&self, campaign: &str, round: &str, user: &str) -> u32 {
+        let request = pb::GetPlaceRequest {
+            campaign_id: campaign.to_owned(),
+            round_id: round.to_owned(),
+            user_id: user.to_owned(),
+        };
+        let place = self.coupons().get_place(request).await.expect("a place").into_inner().place.expect("a place");
+        u32::try_from(place.ticket.expect("a ticket")).expect("small")
     }
 
     pub(crate) async fn try_claim(&self, campaign: &str, user: &str) -> Result<pb::ClaimResponse, Status> {

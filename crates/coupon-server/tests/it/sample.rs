@@ -29,13 +29,7 @@ async fn s12_sample_data_is_two_users_six_coupons_and_a_live_campaign_however_of
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Arc::new(ServiceClock::default());
     let Embedded { gate, ledger } = Embedded::open(folder.path(), clock.clone()).expect("a new folder");
-    let stores = Stores {
-        gate: gate.clone(),
-        journal: gate,
-        campaigns: ledger.clone(),
-        records: ledger.clone(),
-        coupons: ledger,
-    };
+    let stores = Stores::of(gate, ledger);
     let keys = MasterKeys::parse(&MasterKeys::format_line(0, &[7; 32])).expect("a key");
     let engine = Engine::start(stores, keys, Settings { fence: None, ..Settings::default() });
 

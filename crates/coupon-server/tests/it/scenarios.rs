@@ -17,6 +17,7 @@ on_both! {
     s4_a_claim_without_a_place_changes_nothing
     s6_a_thousand_users_and_a_hundred_coupons
     s8_campaigns_of_one_day_share_nothing
+    s8_a_round_over_midnight_is_one_and_shares_nothing_with_its_days
     s8_user_ids_of_any_shape
     a_yes_is_answered_again_after_the_window_closed
     a_coupon_limit_holds_over_rounds
@@ -210,19 +211,87 @@ async fn s8_campaigns_of_one_day_share_nothing(on: On) {
     assert_eq!(foreign.code(), tonic::Code::NotFound);
 }
 
+/// User ids of any shape that callers have.
+fn odd_ids() -> Vec<String> {
+    let long = "x".repeat(128);
+    let ids = ["0", "4294967296", "9223372036854775807", long.as_str(), "Ada", "ada", "a.b_c:d@e-f"];
+    ids.iter().map(ToString::to_string).collect()
+}
+
+async fn s8_a_round_over_midnight_is_one_and_shares_nothing_with_its_days(on: On) {
+    let shop = Shop::open(on).await;
+    let ids = odd_ids();
+    let starting = |title: &str, start: &str| {
+        let mut campaign = campaign(title, fixed(7));
+        campaign.schedule.get_or_insert_default().start = Some(pb::schedule::Start::Once(instant(at(start))));
+        campaign
+    };
+    let (evening, evening_round) = shop.create(starting("evening", "23:00:00")).await;
+    let (night, night_round) = shop.create(starting("night", "23:59:30")).await;
+    let (morning, morning_round) = shop.create(starting("morning", "25 00:01:00")).await;
+
+    // The same users in each: all count from 0 on, whatever was done in the others.
+    shop.set("22:55:00").await;
+    shop.all_reserve(&evening, &evening_round, &ids).await;
+    shop.set("23:00:00").await;
+    assert_split(&shop.all_claim(&evening, &evening_round, &ids).await, 7, 0, Reason::SoldOut);
+    for (c, r, time) in [(&night, &night_round, "23:54:30"), (&morning, &morning_round, "23:56:00")] {
+        shop.set(time).await;
+        for (ticket, id) in (0..).zip(ids.iter().map(String::as_str).chain(["late"])) {
+            let place = shop.reserve(c, r, id).await;
+            assert!(!place.replayed);
+            assert_eq!(place.granted().ticket, Some(ticket));
+        }
+    }
+    shop.set("23:59:29.999999").await;
+    assert_eq!(shop.claim(&night, &night_round, "0").await.reason(), Reason::NotOpenYet);
+    let times = [
+        "23:59:30",
+        "23:59:45",
+        "23:59:59.999999",
+        "25 00:00:00",
+        "25 00:00:00.000001",
+        "25 00:00:15",
+        "25 00:00:29.999999",
+    ];
+    for (serial, (time, id)) in (0..).zip(times.iter().zip(&ids)) {
+        shop.set(time).await;
+        let coupon = shop.claim(&night, &night_round, id).await.granted();
+        assert_eq!((coupon.serial, coupon.claimed_at), (Some(serial), Some(instant(at(time)))));
+    }
+    shop.set("25 00:00:30").await;
+    assert_eq!(shop.claim(&night, &night_round, "late").await.reason(), Reason::Closed);
+    assert_eq!(shop.claim(&morning, &morning_round, "late").await.reason(), Reason::NotOpenYet);
+    shop.set("25 00:01:00").await;
+    assert_eq!(shop.claim(&morning, &morning_round, "late").await.granted().serial, Some(0));
+
+    for (c, r, places, issued) in
+        [(&evening, &evening_round, 7, 7), (&night, &night_round, 8, 7), (&morning, &morning_round, 8, 1)]
+    {
+        let round = shop.round(c, r).await;
+        assert_eq!((round.places, round.issued), (Some(places), Some(issued)));
+        shop.ledger_caught_up(c).await;
+        let seats = shop.seats(r).await;
+        let coupons = seats.iter().filter(|(_, seat)| seat.coupon.is_some());
+        assert_eq!(
+            (seats.len(), coupons.count()),
+            (usize::try_from(places).expect("few"), usize::try_from(issued).expect("few"))
+        );
+    }
+}
+
 async fn s8_user_ids_of_any_shape(on: On) {
     let shop = Shop::open(on).await;
     let (c, r) = shop.create(campaign("ids", fixed(10))).await;
-    let long = "x".repeat(128);
-    let ids = ["0", "4294967296", "9223372036854775807", long.as_str(), "Ada", "ada", "a.b_c:d@e-f"];
+    let ids = odd_ids();
     shop.set("22:56:00").await;
-    for (ticket, id) in (0..).zip(ids) {
+    for (ticket, id) in (0..).zip(&ids) {
         assert_eq!(shop.reserve(&c, &r, id).await.granted().ticket, Some(ticket), "{id}");
     }
     shop.set("23:00:00").await;
-    for (serial, id) in (0..).zip(ids) {
+    for (serial, id) in (0..).zip(&ids) {
         let coupon = shop.claim(&c, &r, id).await.granted();
-        assert_eq!((coupon.serial, coupon.user_id.as_str()), (Some(serial), id));
+        assert_eq!((coupon.serial, coupon.user_id.as_str()), (Some(serial), id.as_str()));
         shop.redeem(&coupon.code, id, &format!("order-{serial}"), 100).await.granted();
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coupon_domain::code::MasterKeys;
+use coupon_domain::ids::{CampaignId, RoundId, UserId};
+use coupon_domain::model::{CampaignView, Decided, Seat};
 use coupon_domain::ports::CampaignRepository as _;
 use coupon_domain::time::Timestamp;
 use coupon_embedded::Embedded;
@@ -14,6 +16,7 @@ use coupon_proto::google::r#type::Money;
 use coupon_proto::v1 as pb;
 use coupon_proto::v1::campaign_service_client::CampaignServiceClient;
 use coupon_proto::v1::coupon_service_client::CouponServiceClient;
+use coupon_proto::v1::user_service_client::UserServiceClient;
 use coupon_redis::{LIBRARY, RedisConfig, RedisGate};
 use coupon_server::serve::{Service, serve};
 use coupon_testkit::postgres::PostgresServer;
@@ -45,8 +48,13 @@ pub(crate) struct Shop {
 pub(crate) struct Instance {
     pub(crate) coupons: CouponServiceClient<Channel>,
     pub(crate) campaigns: CampaignServiceClient<Channel>,
+    pub(crate) users: UserServiceClient<Channel>,
     pub(crate) channel: Channel,
-    stop: CancellationToken,
+    /// The service past its port.
+    pub(crate) engine: Arc<Engine>,
+    /// What it stands on.
+    pub(crate) stores: Stores,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Drop for Shop {
@@ -65,6 +73,17 @@ impl Shop {
     pub(crate) async fn open_with_idle_recorder(on: On) -> Self {
         let settings = Settings { recorder_pause: Duration::from_secs(3600), ..settings() };
         Self::start(on, 1, settings).await
+    }
+
+    /// One instance on the embedded stores, two on the shared ones.
+    pub(crate) async fn with_company(on: On) -> Self {
+        Self::with_instances(on, if on == On::Embedded { 1 } else { 2 }).await
+    }
+
+    /// One instance on the embedded stores, so many on the shared ones, and none of them looks after a campaign by itself.
+    pub(crate) async fn with_idle_schedulers(on: On, count: usize) -> Self {
+        let settings = Settings { tick: Duration::from_secs(3600), ..settings() };
+        Self::start(on, if on == On::Embedded { 1 } else { count }, settings).await
     }
 
     /// Several instances on the same stores.
@@ -86,13 +105,7 @@ impl Shop {
         let clock = Arc::new(StandingClock::default());
         clock.set(at("20:00:00")).await;
         let Embedded { gate, ledger } = Embedded::open(folder.path(), clock.clone()).expect("a new folder");
-        let stores = Stores {
-            gate: gate.clone(),
-            journal: gate,
-            campaigns: ledger.clone(),
-            records: ledger.clone(),
-            coupons: ledger,
-        };
+        let stores = Stores::of(gate, ledger);
         let instance = Instance::start(stores, Settings { fence: None, ..settings }).await;
         Self { clocks: vec![clock], instances: vec![instance], _keep: Box::new(folder) }
     }
@@ -198,6 +211,45 @@ impl Shop {
     }
 }
 
+/// Past the service's port: what its stores have.
+impl Shop {
+    /// The campaign as its gate has it, looked at anew.
+    pub(crate) async fn gate(&self, campaign: &str) -> Decided<CampaignView> {
+        let stores = &self.instances[0].stores;
+        let id = CampaignId::parse(campaign).expect("an id");
+        let standing = stores.campaigns.standing(&id).await.expect("the ledger answers").expect("a campaign");
+        stores.gate.tick(&id, standing.seen()).await.expect("the gate answers")
+    }
+
+    /// Waits until the ledger has all that the gate has decided by now.
+    pub(crate) async fn ledger_caught_up(&self, campaign: &str) {
+        let decided = self.gate(campaign).await.position;
+        let id = CampaignId::parse(campaign).expect("an id");
+        eventually(|| async {
+            let cursor = self.instances[0].stores.records.cursor(&id).await.expect("the ledger answers");
+            (cursor.position.n >= decided.n).then_some(())
+        })
+        .await;
+    }
+
+    /// Who has what in a round, in the ledger.
+    pub(crate) async fn seats(&self, round: &str) -> Vec<(UserId, Seat)> {
+        const PAGE: u32 = 10_000;
+        let round = RoundId::parse(round).expect("an id");
+        let mut seats: Vec<(UserId, Seat)> = Vec::new();
+        loop {
+            let after = seats.last().map(|(user, _)| user.clone());
+            let page = self.instances[0].stores.records.seats(round, after.as_ref(), PAGE).await;
+            let page = page.expect("the ledger answers");
+            let is_last = page.len() < PAGE as usize;
+            seats.extend(page);
+            if is_last {
+                return seats;
+            }
+        }
+    }
+}
+
 /// Asks again until there is an answer, for at most ten seconds.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
     let wait = async {
@@ -224,23 +276,26 @@ async fn shared_stores(database_url: &str, redis_url: &str) -> Stores {
     let library = library_with_test_clock(LIBRARY).into();
     let config = RedisConfig { library, ..RedisConfig::new(redis_url, installation) };
     let gate = Arc::new(RedisGate::connect(config).await.expect("redis answers"));
-    Stores { gate: gate.clone(), journal: gate, campaigns: ledger.clone(), records: ledger.clone(), coupons: ledger }
+    Stores::of(gate, ledger)
 }
 
 impl Instance {
     async fn start(stores: Stores, settings: Settings) -> Self {
         let keys = MasterKeys::parse(&MasterKeys::format_line(1, &[42; 32])).expect("a key");
-        let engine = Engine::start(stores, keys, settings);
+        let engine = Engine::start(stores.clone(), keys, settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        let service = Service { engine, listener, ops: None, stop_timeout: Duration::from_secs(2) };
+        let service = Service { engine: Arc::clone(&engine), listener, ops: None, stop_timeout: Duration::from_secs(2) };
         tokio::spawn(serve(service, stop.clone()));
         let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
         Self {
             coupons: CouponServiceClient::new(channel.clone()),
             campaigns: CampaignServiceClient::new(channel.clone()),
+            users: UserServiceClient::new(channel.clone()),
             channel,
+            engine,
+            stores,
             stop,
         }
     }

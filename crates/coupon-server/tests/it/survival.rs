@@ -1,10 +1,12 @@
 //! A "yes" survives: processes and stores are killed in the middle of a rush, by the wall's clock.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use coupon_proto::v1 as pb;
 use coupon_testkit::postgres::{PostgresDatabase, PostgresServer};
 use coupon_testkit::redis::RedisServer;
+use futures::future::join_all;
 use futures::{StreamExt as _, stream};
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -298,4 +300,42 @@ async fn without_postgres_calls_are_unavailable_and_go_on_once_it_is_back() {
     assert!(matches!(redeemed.outcome, Some(pb::redeem_response::Outcome::Redemption(_))));
     assert_eq!(coupon(&service.claim(&campaign, "ada").await), coupon(&first));
     assert!(!service.log().contains(&code), "codes appear in no log");
+}
+
+/// Ends the service at this step of a draw as if it had been killed, starts it again, and compares who won with what follows from the
+/// published seed.
+async fn a_draw_is_cut_short(failpoint: &str, arguments: &[&str]) {
+    let mut service = Process::start_with_failpoint(failpoint, arguments).await;
+    let (campaign, round) = service.open_drawn_round(Duration::from_secs(8), Duration::from_secs(15)).await;
+    let names = users(100);
+    join_all(names.iter().map(|user| service.reserve(&campaign, user))).await;
+    service.start_again_without_failpoint().await;
+    let claims = join_all(names.iter().map(|user| service.claim_once_drawn(&campaign, user))).await;
+    let won: Vec<_> = names.iter().zip(&claims).filter(|(_, claim)| coupon(claim).is_some()).map(|(user, _)| user).collect();
+    assert_eq!(won.len(), 20, "killed at {failpoint}");
+    let draw = eventually(|| async { service.draw(&campaign, &round).await.filter(|draw| !draw.seed.is_empty()) });
+    let mut expected = crate::draws::winning_tickets(&draw.await);
+    expected.sort_unstable();
+    let mut tickets = join_all(won.iter().map(|user| service.ticket(&campaign, &round, user))).await;
+    tickets.sort_unstable();
+    assert_eq!(tickets, expected, "killed at {failpoint}");
+    service.terminate().await;
+}
+
+/// Every step of a draw, in order.
+const STEPS: [&str; 5] = ["draw.begun", "draw.rooted", "draw.ranked", "draw.concluded", "draw.told"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draw_of_the_embedded_service_survives_being_killed_at_every_step() {
+    let draws = STEPS.map(|step| a_draw_is_cut_short(step, &["--no-sample-data"]));
+    join_all(draws).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draw_survives_being_killed_at_every_step() {
+    let draws = STEPS.map(|step| async move {
+        let shared = Shared::start().await;
+        a_draw_is_cut_short(step, &shared.arguments().each_ref().map(String::as_str)).await;
+    });
+    join_all(draws).await;
 }

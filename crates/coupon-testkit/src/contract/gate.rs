@@ -1,14 +1,20 @@
 //! What every gate keeps. The rules are listed here, once.
 
+mod additions;
 mod batches;
 mod comparison;
+mod draws;
 mod freezing;
 mod isolation;
+mod late_draws;
 mod loading;
 mod phases;
 mod refusals;
+mod registered;
 mod repeats;
+mod requests;
 mod retirement;
+mod revisions;
 mod rounds;
 mod seen;
 mod supply;
@@ -49,6 +55,7 @@ macro_rules! gate_rules {
             refusals:
                 reserve_refuses_in_the_order_of_the_rules,
                 claim_refuses_in_the_order_of_the_rules,
+                claim_refuses_in_the_order_of_the_rules_where_places_are_drawn,
                 a_claim_without_a_place_is_refused,
                 places_end_at_the_cap,
                 a_user_has_no_more_coupons_than_the_campaign_allows,
@@ -83,7 +90,67 @@ macro_rules! gate_rules {
             transitions:
                 a_new_campaign_is_opened_loaded_and_activated,
                 each_transition_starts_from_one_state,
-                a_transition_is_journaled_with_its_request;
+                a_transition_is_journaled_with_its_request,
+                an_ended_campaign_is_over_for_good;
+            registered:
+                a_round_for_registered_users_refuses_all_others,
+                a_repeat_is_answered_to_a_user_who_is_not_registered_any_more,
+                a_round_for_everybody_does_not_ask_who_is_registered;
+            draws:
+                claims_wait_for_the_draw_and_then_only_winners_get_coupons,
+                a_draw_before_claims_open_moves_nothing,
+                as_many_win_as_there_are_coupons_places_and_what_the_total_limit_leaves,
+                a_draw_is_not_due_before_reservation_has_closed,
+                a_draw_is_concluded_once,
+                winners_that_do_not_fit_change_nothing,
+                a_draw_of_no_places_has_no_winners,
+                two_thousand_places_are_drawn_and_claimed_in_batches,
+                winners_may_be_any_bits,
+                of_many_conclusions_at_once_one_counts,
+                a_draw_is_journaled_behind_the_phase_it_sees_first,
+                a_round_is_drawn_whatever_the_campaigns_state;
+            late_draws:
+                a_draw_half_a_minute_late_leaves_claims_their_whole_minute,
+                claims_stay_open_while_the_draw_is_awaited,
+                a_late_draw_that_sees_claims_open_first_still_moves_them,
+                a_draw_more_than_an_hour_late_moves_claims_by_an_hour,
+                a_round_that_is_not_drawn_closes_an_hour_later_than_planned,
+                a_round_that_was_drawn_late_leaves_later;
+            additions:
+                fifty_coupons_added_after_sold_out_are_exactly_fifty_more,
+                coupons_added_before_the_share_is_known_are_on_top_of_it,
+                coupons_added_after_the_share_is_known_are_on_top_of_it,
+                a_drawn_round_takes_more_coupons_until_reservation_closes,
+                more_coupons_than_a_drawn_round_has_places_are_not_won,
+                a_shared_pool_grows_by_the_total_limit_only,
+                a_round_and_the_total_limit_are_raised_each_by_itself,
+                a_campaign_without_a_total_limit_gets_none_by_an_addition,
+                more_than_there_may_be_are_not_added,
+                what_is_over_takes_no_more_coupons,
+                a_boundary_passed_unseen_comes_before_an_addition,
+                one_request_a_hundred_times_at_once_adds_once;
+            revisions:
+                labels_can_change_until_the_campaign_has_ended,
+                new_rules_are_journaled_as_they_came,
+                rounds_ahead_that_nobody_used_are_dropped,
+                rounds_in_any_phase_are_dropped_as_long_as_nobody_used_them,
+                rounds_cannot_change_while_one_is_in_use,
+                what_counts_over_all_rounds_cannot_change_after_the_first_use,
+                new_limits_hold_from_then_on,
+                a_change_for_another_revision_is_outdated,
+                a_change_is_refused_in_the_order_of_the_rules,
+                a_round_planned_by_another_revision_is_outdated,
+                the_revision_counts_changes_of_rules_and_state,
+                a_boundary_passed_unseen_comes_before_a_change_of_rules;
+            requests:
+                a_request_that_comes_again_is_carried_out_once,
+                a_request_that_did_something_else_is_refused,
+                a_request_that_was_refused_may_come_again,
+                a_request_is_known_by_its_id_and_verb_alone,
+                what_comes_without_an_id_is_done_each_time,
+                requests_are_known_after_a_reopening,
+                requests_that_were_loaded_are_known,
+                each_campaign_knows_its_own_requests;
             retirement:
                 a_round_nobody_used_leaves_ten_minutes_after_its_close,
                 a_used_round_leaves_an_hour_after_its_close,
@@ -97,11 +164,14 @@ macro_rules! gate_rules {
                 a_later_recovery_takes_over,
                 no_yes_is_given_after_the_freeze,
                 a_reopened_campaign_has_lost_nothing,
+                a_reopened_round_knows_its_draw,
                 there_is_nothing_to_reopen_in_an_empty_gate,
                 a_half_loaded_campaign_is_never_taken_for_whole;
             loading:
                 what_was_loaded_is_answered_like_before,
                 many_seats_come_in_many_chunks,
+                winners_come_in_chunks_of_any_size,
+                a_drawn_round_without_its_winners_is_not_opened,
                 a_head_makes_the_gate_forget_what_it_had,
                 what_is_not_whole_is_not_opened,
                 a_round_needs_its_head_and_seats_their_round,

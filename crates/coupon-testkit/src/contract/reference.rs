@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use coupon_domain::answer::{Answer, Issued, Place};
-use coupon_domain::campaign::Transition;
+use coupon_domain::campaign::{Revision, Transition};
 use coupon_domain::ids::{CampaignId, RoundId, UserId};
 use coupon_domain::journal::Entry;
 use coupon_domain::model::{
-    CampaignModel, CampaignView, Decided, LoadChunk, LoadError, NoSuchRound, Retirement, RoundOpening, Transitioned,
+    CampaignModel, CampaignView, Decided, DrawConclusion, LoadChunk, LoadError, NoSuchRound, Retirement, Revised,
+    RoundOpening, SupplyAdded, SupplyAddition, Transitioned,
 };
 use coupon_domain::ports::{Clock as _, Frozen, Gate, GateError, Journal, JournalError, MAX_BATCH};
 use coupon_domain::position::Position;
@@ -57,6 +58,12 @@ impl ReferenceGate {
         self.campaigns().get(campaign)?.model.clone()
     }
 
+    /// All that it has decided.
+    #[must_use]
+    pub fn journal(&self, campaign: &CampaignId) -> Vec<Entry> {
+        self.campaigns().get(campaign).map_or_else(Vec::new, |hot| hot.journal.clone())
+    }
+
     fn campaigns(&self) -> MutexGuard<'_, HashMap<CampaignId, Hot>> {
         self.campaigns.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,10 +103,11 @@ impl Gate for ReferenceGate {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Place>>>, GateError> {
         fits(users)?;
-        self.decide(campaign, seen, |model, now| model.reserve(round, users, now))
+        self.decide(campaign, seen, |model, now| model.reserve(round, users, registered, now))
     }
 
     async fn claim(
@@ -107,10 +115,11 @@ impl Gate for ReferenceGate {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Issued>>>, GateError> {
         fits(users)?;
-        self.decide(campaign, seen, |model, now| model.claim(round, users, now))
+        self.decide(campaign, seen, |model, now| model.claim(round, users, registered, now))
     }
 
     async fn tick(&self, campaign: &CampaignId, seen: Position) -> Result<Decided<CampaignView>, GateError> {
@@ -134,6 +143,34 @@ impl Gate for ReferenceGate {
         seen: Position,
     ) -> Result<Decided<Transitioned>, GateError> {
         self.decide(campaign, seen, |model, now| Ok(model.transition(transition, request, now)))
+    }
+
+    async fn revise(
+        &self,
+        campaign: &CampaignId,
+        revision: &Revision,
+        seen: Position,
+    ) -> Result<Decided<Revised>, GateError> {
+        self.decide(campaign, seen, |model, now| Ok(model.revise(revision, now)))
+    }
+
+    async fn add_supply(
+        &self,
+        campaign: &CampaignId,
+        addition: &SupplyAddition,
+        seen: Position,
+    ) -> Result<Decided<SupplyAdded>, GateError> {
+        self.decide(campaign, seen, |model, now| model.add_supply(addition, now))
+    }
+
+    async fn conclude_draw(
+        &self,
+        campaign: &CampaignId,
+        round: RoundId,
+        winners: &[u8],
+        seen: Position,
+    ) -> Result<Decided<DrawConclusion>, GateError> {
+        self.decide(campaign, seen, |model, now| model.conclude_draw(round, winners, now))
     }
 
     async fn retire(

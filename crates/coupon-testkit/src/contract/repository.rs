@@ -1,15 +1,23 @@
 //! What every ledger keeps. The rules are listed here, once.
 
+mod beacons;
 mod campaigns;
 mod coupons;
+mod draws;
 mod epochs;
 mod forks;
 mod history;
+mod limits;
 mod losses;
+mod operations;
 mod recording;
 mod redeeming;
 mod redeeming_compared;
 mod reloading;
+mod rounds;
+mod statistics;
+mod titles;
+mod users;
 
 /// Makes a test of each rule of a ledger. It is given the path of an async function that returns a
 /// [`LedgerUnderTest`](crate::under_test::LedgerUnderTest) with a store of its own; the caller depends on tokio with its macros.
@@ -32,8 +40,13 @@ macro_rules! repository_rules {
                 a_campaign_is_created_once_a_request,
                 a_campaign_created_twice_at_once_is_there_once,
                 a_request_that_did_something_else_creates_nothing,
-                a_title_is_taken_until_its_campaign_has_ended,
                 campaigns_are_listed_newest_first;
+            titles:
+                a_title_is_taken_until_its_campaign_has_ended,
+                a_title_is_kept_for_a_change_and_given_up,
+                of_campaigns_at_once_one_keeps_a_title,
+                recorded_rules_free_the_old_title,
+                recorded_rules_with_the_title_of_another_campaign_are_kept;
             epochs:
                 a_campaign_stands_at_nothing_before_it_is_opened,
                 an_epoch_is_raised_by_one_of_those_who_try,
@@ -50,15 +63,52 @@ macro_rules! repository_rules {
                 an_unused_round_is_forgotten,
                 a_used_round_stays_in_the_ledger,
                 events_are_read_page_by_page;
+            operations:
+                rules_limit_and_revision_come_with_the_recording,
+                requests_come_with_the_recording_and_in_the_snapshot,
+                a_request_recorded_for_two_campaigns_belongs_to_the_first,
+                supply_that_was_added_and_a_late_draw_are_kept,
+                what_the_limit_left_when_reservation_closed_is_kept;
+            rounds:
+                rounds_are_listed_latest_first_and_in_pages,
+                a_campaign_that_has_ended_stands_while_it_has_rounds_at_the_gate;
             forks:
                 a_ticket_or_a_place_is_not_given_twice,
                 a_serial_or_a_coupon_is_not_given_twice;
+            limits:
+                a_recording_with_more_coupons_than_there_may_be_is_refused,
+                limits_that_a_recording_raises_count_for_its_coupons;
             losses:
                 a_declared_loss_burns_what_could_have_been_given_and_pauses_the_campaign;
             reloading:
                 seats_and_counts_come_in_order_and_in_pages,
                 a_seat_is_found_by_its_user,
                 a_gate_loaded_from_the_ledger_is_the_one_that_was_lost;
+            draws:
+                leaves_of_a_drawn_round_are_kept_by_ticket,
+                a_root_is_kept_once,
+                a_draw_is_concluded_once,
+                of_conclusions_at_once_one_is_kept,
+                ranks_are_read_from_anywhere,
+                a_round_without_places_is_drawn_and_its_draw_forgotten_with_it;
+            beacons:
+                a_beacon_is_set_once,
+                of_beacons_at_once_one_is_set,
+                a_request_that_did_something_else_sets_no_beacon,
+                a_beacon_after_the_draw_is_too_late,
+                a_draw_with_another_beacon_is_not_concluded,
+                a_beacon_and_a_draw_without_it_exclude_each_other;
+            users:
+                a_user_is_registered_once,
+                many_users_are_registered_in_one_call,
+                users_registered_at_once_are_made_once,
+                users_are_listed_by_their_bytes_and_in_pages,
+                a_user_who_was_deleted_can_be_registered_again,
+                who_is_registered_is_told_in_the_order_of_the_question;
+            statistics:
+                tallies_add_up_call_by_call,
+                tallies_of_instances_at_once_add_up,
+                tallies_of_a_forgotten_round_are_dropped;
             coupons:
                 a_coupon_is_kept_as_it_was_issued,
                 coupons_of_a_user_are_listed_in_order_and_in_pages,

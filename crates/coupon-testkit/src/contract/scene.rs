@@ -4,16 +4,18 @@ use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coupon_domain::answer::{Answer, Issued, Outcome, Place};
-use coupon_domain::campaign::Transition;
+use coupon_domain::campaign::{Revision, Transition};
 use coupon_domain::ids::{CampaignId, RoundId, UserId};
 use coupon_domain::journal::{Entry, Row};
 use coupon_domain::model::{
-    CampaignHead, CampaignView, Decided, LoadChunk, Retirement, RoundOpening, RoundView, Transitioned,
+    CampaignHead, CampaignView, Decided, DrawConclusion, LoadChunk, Retirement, Revised, RoundOpening, RoundView,
+    SupplyAdded, SupplyAddition, Transitioned,
 };
 use coupon_domain::ports::{Frozen, Gate, GateError, Journal};
 use coupon_domain::position::{Chain, Position};
 use coupon_domain::round::RoundSpec;
 use coupon_domain::time::Timestamp;
+use uuid::Uuid;
 
 use crate::build::campaign_id;
 use crate::under_test::{GateUnderTest, TestClock};
@@ -122,11 +124,21 @@ impl Scene {
     }
 
     pub(crate) async fn reserve(&self, round: RoundId, users: &[UserId]) -> Places {
-        self.answered(self.gate.reserve(&self.campaign, round, users, self.seen()).await)
+        self.answered(self.gate.reserve(&self.campaign, round, users, true, self.seen()).await)
     }
 
     pub(crate) async fn claim(&self, round: RoundId, users: &[UserId]) -> Coupons {
-        self.answered(self.gate.claim(&self.campaign, round, users, self.seen()).await)
+        self.answered(self.gate.claim(&self.campaign, round, users, true, self.seen()).await)
+    }
+
+    /// Reserves for users who are not in the registry.
+    pub(crate) async fn reserve_unregistered(&self, round: RoundId, users: &[UserId]) -> Places {
+        self.answered(self.gate.reserve(&self.campaign, round, users, false, self.seen()).await)
+    }
+
+    /// Claims for users who are not in the registry.
+    pub(crate) async fn claim_unregistered(&self, round: RoundId, users: &[UserId]) -> Coupons {
+        self.answered(self.gate.claim(&self.campaign, round, users, false, self.seen()).await)
     }
 
     /// Reserves for any number of users, a full batch at a time.
@@ -153,7 +165,23 @@ impl Scene {
     }
 
     pub(crate) async fn transition(&self, transition: Transition) -> Decided<Transitioned> {
-        self.answered(self.gate.transition(&self.campaign, transition, None, self.seen()).await)
+        self.transition_by(None, transition).await
+    }
+
+    pub(crate) async fn transition_by(&self, request: Option<Uuid>, transition: Transition) -> Decided<Transitioned> {
+        self.answered(self.gate.transition(&self.campaign, transition, request, self.seen()).await)
+    }
+
+    pub(crate) async fn revise(&self, revision: &Revision) -> Decided<Revised> {
+        self.answered(self.gate.revise(&self.campaign, revision, self.seen()).await)
+    }
+
+    pub(crate) async fn add_supply(&self, addition: SupplyAddition) -> Decided<SupplyAdded> {
+        self.answered(self.gate.add_supply(&self.campaign, &addition, self.seen()).await)
+    }
+
+    pub(crate) async fn conclude_draw(&self, round: RoundId, winners: &[u8]) -> Decided<DrawConclusion> {
+        self.answered(self.gate.conclude_draw(&self.campaign, round, winners, self.seen()).await)
     }
 
     pub(crate) async fn retire(&self, round: RoundId, recorded: u64) -> Decided<Retirement> {

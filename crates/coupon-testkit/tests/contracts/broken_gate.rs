@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use coupon_domain::answer::{Answer, Issued, Outcome, Place, Refusal};
-use coupon_domain::campaign::Transition;
+use coupon_domain::campaign::{Revision, Transition};
 use coupon_domain::ids::{CampaignId, RoundId, UserId};
 use coupon_domain::journal::Entry;
-use coupon_domain::model::{CampaignView, Decided, LoadChunk, Retirement, RoundOpening, Transitioned};
+use coupon_domain::model::{
+    CampaignView, Decided, DrawConclusion, LoadChunk, Retirement, Revised, RoundOpening, RoundView, SupplyAdded,
+    SupplyAddition, Transitioned,
+};
 use coupon_domain::ports::{Clock as _, Frozen, Gate, GateError, Journal, JournalError};
 use coupon_domain::position::{Chain, Position};
-use coupon_domain::round::RoundSpec;
+use coupon_domain::round::{Phase, RoundSpec};
 use coupon_domain::supply::{Ratio, Rounding, Supply};
 use coupon_domain::time::Timestamp;
 use coupon_testkit::contract::reference::ReferenceGate;
-use coupon_testkit::under_test::{GateUnderTest, StandingClock};
+use coupon_testkit::under_test::{GateUnderTest, StandingClock, TestClock as _};
 use uuid::Uuid;
 
 /// What a gate may do wrong.
@@ -51,6 +55,30 @@ pub(crate) enum Fault {
     TrimsTooMuch,
     /// A batch of any size is taken.
     TakesAnyBatch,
+    /// Everybody is taken for registered.
+    RegistersEverybody,
+    /// Who lost in the draw gets a coupon too.
+    LetsLosersClaim,
+    /// A draw is concluded while places are still given.
+    DrawsBeforeClose,
+    /// Winners are taken as they come.
+    TakesAnyWinners,
+    /// Claims close when they were planned to, though the draw was late.
+    ForgetsTheDelay,
+    /// Claims close when they were planned to, though the draw is awaited.
+    ClosesBeforeTheDraw,
+    /// The places that were first are taken for the winners once it was loaded.
+    ForgetsWinners,
+    /// A request adds coupons as often as it comes.
+    AddsTwice,
+    /// Coupons are added without a look at the clock.
+    AddsWithoutAClock,
+    /// Requests are forgotten by loading.
+    ForgetsRequests,
+    /// Rounds are dropped by new rules, used or not.
+    DropsUsedRounds,
+    /// Changes and rounds of any revision are taken.
+    IgnoresTheRevision,
 }
 
 pub(crate) struct BrokenGate {
@@ -77,6 +105,20 @@ impl BrokenGate {
         match self.inner.model(campaign) {
             Some(model) if self.does(Fault::IgnoresWhatWasSeen) => model.position(),
             Some(_) | None => seen,
+        }
+    }
+
+    /// How a round stands.
+    fn round(&self, campaign: &CampaignId, round: RoundId) -> Option<RoundView> {
+        let view = self.inner.model(campaign)?.tick(self.clock.now()).answers;
+        view.rounds.into_iter().find(|view| view.spec.id == round)
+    }
+
+    /// The revision that the campaign has, or the one that the caller has in mind.
+    fn revision(&self, campaign: &CampaignId, theirs: u64) -> u64 {
+        match self.inner.model(campaign) {
+            Some(mut model) if self.does(Fault::IgnoresTheRevision) => model.tick(self.clock.now()).answers.revision,
+            Some(_) | None => theirs,
         }
     }
 
@@ -114,6 +156,18 @@ fn joined<T>(mut first: Decided<Vec<Answer<T>>>, then: Decided<Vec<Answer<T>>>) 
     Decided { answers: first.answers, ..then }
 }
 
+/// The phase that the clock says, whatever was latched before.
+fn phase_by(round: &RoundView, now: Timestamp) -> Phase {
+    let (claim, reserve) = (round.claim(), round.spec.reserve);
+    match reserve {
+        _ if now >= claim.closes => Phase::Closed,
+        _ if now >= claim.opens => Phase::Claiming,
+        Some(reserve) if now >= reserve.closes => Phase::Waiting,
+        Some(reserve) if now >= reserve.opens => Phase::Reserving,
+        Some(_) | None => Phase::Planned,
+    }
+}
+
 #[async_trait]
 impl Gate for BrokenGate {
     async fn reserve(
@@ -121,13 +175,15 @@ impl Gate for BrokenGate {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Place>>>, GateError> {
         let (users, rest) = self.parts(users);
+        let registered = registered || self.does(Fault::RegistersEverybody);
         let seen = self.seen(campaign, seen).await;
-        let mut decided = self.inner.reserve(campaign, round, users, seen).await?;
+        let mut decided = self.inner.reserve(campaign, round, users, registered, seen).await?;
         if !rest.is_empty() {
-            decided = joined(decided, self.inner.reserve(campaign, round, rest, seen).await?);
+            decided = joined(decided, self.inner.reserve(campaign, round, rest, registered, seen).await?);
         }
         Ok(self.answered(decided))
     }
@@ -137,13 +193,15 @@ impl Gate for BrokenGate {
         campaign: &CampaignId,
         round: RoundId,
         users: &[UserId],
+        registered: bool,
         seen: Position,
     ) -> Result<Decided<Vec<Answer<Issued>>>, GateError> {
         let (users, rest) = self.parts(users);
+        let registered = registered || self.does(Fault::RegistersEverybody);
         let seen = self.seen(campaign, seen).await;
-        let mut decided = self.inner.claim(campaign, round, users, seen).await?;
+        let mut decided = self.inner.claim(campaign, round, users, registered, seen).await?;
         if !rest.is_empty() {
-            decided = joined(decided, self.inner.claim(campaign, round, rest, seen).await?);
+            decided = joined(decided, self.inner.claim(campaign, round, rest, registered, seen).await?);
         }
         let no = decided.answers.iter_mut().find(|a| a.outcome == Outcome::Refused(Refusal::SoldOut));
         if let Some(no) = no
@@ -152,13 +210,33 @@ impl Gate for BrokenGate {
         {
             no.outcome = Outcome::Granted(Issued { serial: 1_000_000, claimed_at: decided.at });
         }
+        let planned = self.round(campaign, round).map(|view| view.spec.claim);
+        let late = planned.is_some_and(|claim| decided.at >= claim.closes);
+        for answer in &mut decided.answers {
+            match answer.outcome {
+                Outcome::Refused(Refusal::NotDrawn) if self.does(Fault::LetsLosersClaim) => {
+                    answer.outcome = Outcome::Granted(Issued { serial: 0, claimed_at: decided.at });
+                }
+                Outcome::Granted(_) if late && self.does(Fault::ForgetsTheDelay) => {
+                    answer.outcome = Outcome::Refused(Refusal::Closed);
+                }
+                Outcome::Refused(Refusal::DrawPending) if late && self.does(Fault::ClosesBeforeTheDraw) => {
+                    answer.outcome = Outcome::Refused(Refusal::Closed);
+                }
+                Outcome::Granted(_) | Outcome::Replayed(_) | Outcome::Refused(_) => {}
+            }
+        }
         Ok(self.answered(decided))
     }
 
     async fn tick(&self, campaign: &CampaignId, seen: Position) -> Result<Decided<CampaignView>, GateError> {
         let mut decided = self.inner.tick(campaign, self.seen(campaign, seen).await).await?;
         if self.does(Fault::PhaseFollowsTheClock) {
-            decided.answers.rounds.iter_mut().for_each(|round| round.phase = round.spec.phase_at(self.clock.now()));
+            decided.answers.rounds.iter_mut().for_each(|round| round.phase = phase_by(round, self.clock.now()));
+        }
+        if self.does(Fault::DropsUsedRounds) {
+            let revision = decided.answers.revision;
+            decided.answers.rounds.retain(|round| round.spec.revision == revision);
         }
         Ok(self.decided(decided))
     }
@@ -176,6 +254,7 @@ impl Gate for BrokenGate {
             let up = Ratio::new(ratio.numerator(), ratio.denominator(), Rounding::Ceil).expect("it was a ratio");
             spec.supply = Supply::RatioOfPlaces(up);
         }
+        spec.revision = self.revision(campaign, spec.revision);
         let seen = self.seen(campaign, seen).await;
         Ok(self.decided(self.inner.open_round(campaign, &spec, seen).await?))
     }
@@ -189,6 +268,57 @@ impl Gate for BrokenGate {
     ) -> Result<Decided<Transitioned>, GateError> {
         let seen = self.seen(campaign, seen).await;
         Ok(self.decided(self.inner.transition(campaign, transition, request, seen).await?))
+    }
+
+    async fn revise(
+        &self,
+        campaign: &CampaignId,
+        revision: &Revision,
+        seen: Position,
+    ) -> Result<Decided<Revised>, GateError> {
+        let seen = self.seen(campaign, seen).await;
+        let of = self.revision(campaign, revision.of);
+        Ok(self.decided(self.inner.revise(campaign, &Revision { of, ..revision.clone() }, seen).await?))
+    }
+
+    async fn add_supply(
+        &self,
+        campaign: &CampaignId,
+        addition: &SupplyAddition,
+        seen: Position,
+    ) -> Result<Decided<SupplyAdded>, GateError> {
+        let seen = self.seen(campaign, seen).await;
+        let now = self.clock.now();
+        if self.does(Fault::AddsWithoutAClock) {
+            self.clock.set(Timestamp::EPOCH).await;
+        }
+        let mut decided = self.inner.add_supply(campaign, addition, seen).await?;
+        self.clock.set(now).await;
+        if decided.answers == SupplyAdded::Repeated && self.does(Fault::AddsTwice) {
+            let again = SupplyAddition { request: None, ..*addition };
+            decided = self.inner.add_supply(campaign, &again, seen).await?;
+        }
+        Ok(self.decided(decided))
+    }
+
+    async fn conclude_draw(
+        &self,
+        campaign: &CampaignId,
+        round: RoundId,
+        winners: &[u8],
+        seen: Position,
+    ) -> Result<Decided<DrawConclusion>, GateError> {
+        let seen = self.seen(campaign, seen).await;
+        let mut decided = self.inner.conclude_draw(campaign, round, winners, seen).await?;
+        let taken = match decided.answers {
+            DrawConclusion::NotDue => self.does(Fault::DrawsBeforeClose),
+            DrawConclusion::NotWhole => self.does(Fault::TakesAnyWinners),
+            DrawConclusion::Drawn(_) | DrawConclusion::AlreadyDrawn => false,
+        };
+        if taken {
+            decided.answers = DrawConclusion::Drawn(Duration::ZERO);
+        }
+        Ok(self.decided(decided))
     }
 
     async fn retire(
@@ -213,6 +343,19 @@ impl Gate for BrokenGate {
     }
 
     async fn load(&self, campaign: &CampaignId, epoch: u64, chunk: LoadChunk) -> Result<(), GateError> {
+        let chunk = match chunk {
+            LoadChunk::Winners(round, first, mut part) if self.does(Fault::ForgetsWinners) => {
+                let mut won: u32 = part.iter().map(|byte| byte.count_ones()).sum();
+                for byte in &mut part {
+                    let here = won.min(8);
+                    *byte = u8::try_from(0xff_u32 << (8 - here) & 0xff).expect("a byte");
+                    won -= here;
+                }
+                LoadChunk::Winners(round, first, part)
+            }
+            LoadChunk::Requests(_) if self.does(Fault::ForgetsRequests) => return Ok(()),
+            other => other,
+        };
         match self.inner.load(campaign, epoch, chunk).await {
             Err(GateError::Load(_)) if self.does(Fault::OpensHalves) => Ok(()),
             loaded => loaded,

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use coupon_domain::campaign::{CampaignState, Transition};
+use coupon_domain::campaign::CampaignState;
 use coupon_domain::model::CampaignHead;
-use coupon_domain::position::Position;
 use coupon_domain::round::RoundSpec;
 use coupon_domain::supply::{Ratio, Rounding, Supply};
 use proptest::collection::vec;
@@ -12,6 +11,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::call::{Call, Of, Seen, Weights, a_call, revision, seen, winners};
 use crate::build::{head, round, round_id};
 
 /// What happens to one campaign.
@@ -43,63 +43,8 @@ pub enum Step {
     Ask(Call, Seen),
     /// A recovery that finds nothing missing; somebody asks in between.
     Reopen(Call),
-    /// A recovery that loads everything anew.
-    Reload,
-}
-
-/// What a gate is asked. Rounds are given by their index, users by a number.
-#[derive(Debug, Clone)]
-pub enum Call {
-    /// Places for these.
-    Reserve(usize, Vec<u8>),
-    /// Coupons for these.
-    Claim(usize, Vec<u8>),
-    /// How things stand.
-    Tick,
-    /// To open a round.
-    Open(usize),
-    /// To change the state, by this request.
-    Transition(Operator, Option<u128>),
-    /// To let a round go, the ledger being so many decisions behind.
-    Retire(usize, u64),
-}
-
-/// A [`Transition`], shown as its verb.
-#[derive(Clone, Copy)]
-pub struct Operator(pub Transition);
-
-impl fmt::Debug for Operator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
-    }
-}
-
-/// What a caller has seen, against where the gate is.
-#[derive(Debug, Clone, Copy)]
-pub enum Seen {
-    /// All of it.
-    Now,
-    /// Nothing but the epoch.
-    EpochOnly,
-    /// More than the gate has.
-    MoreThanThere,
-    /// An earlier epoch.
-    EpochBefore,
-    /// A later epoch.
-    EpochAfter,
-}
-
-impl Seen {
-    pub(super) fn position(self, now: Position) -> Position {
-        let Position { epoch, n } = now;
-        match self {
-            Self::Now => now,
-            Self::EpochOnly => Position { epoch, n: 0 },
-            Self::MoreThanThere => Position { epoch, n: n + 1 },
-            Self::EpochBefore => Position { epoch: epoch - 1, n },
-            Self::EpochAfter => Position { epoch: epoch + 1, n },
-        }
-    }
+    /// A recovery that loads everything anew, so many users in a chunk.
+    Reload(usize),
 }
 
 impl Sequence {
@@ -132,15 +77,24 @@ fn supply() -> impl Strategy<Value = Supply> {
 fn a_round(index: usize) -> impl Strategy<Value = RoundSpec> {
     let (opens, closes) = CLAIMS[index];
     let number = u32::try_from(index).expect("small") + 1;
-    (supply(), 1u32..16, prop::bool::weighted(0.75)).prop_map(move |(supply, max_places, places)| {
-        let plan = round(number).claiming(opens..closes).supply(supply).max_places(max_places);
-        if places { plan.reserving(opens - 50..opens - 10).build() } else { plan.build() }
-    })
+    let traits = (prop::bool::weighted(0.85), prop::bool::weighted(0.5), prop::bool::weighted(0.2));
+    (supply(), 1u32..16, traits, option::of(1u32..12)).prop_map(
+        move |(supply, max_places, (places, drawn, registered), total_limit)| {
+            let mut plan = round(number).claiming(opens..closes).supply(supply).max_places(max_places);
+            if places {
+                plan = plan.reserving(opens - 80..opens - 10);
+            }
+            if places && drawn && supply != Supply::SharedPool {
+                plan = plan.drawn_within(total_limit);
+            }
+            if registered { plan.registered_only().build() } else { plan.build() }
+        },
+    )
 }
 
 fn a_head() -> impl Strategy<Value = CampaignHead> {
     let state = prop_oneof![
-        16 => Just(CampaignState::Active),
+        24 => Just(CampaignState::Active),
         2 => Just(CampaignState::Draft),
         1 => Just(CampaignState::Paused),
         1 => Just(CampaignState::Ended),
@@ -156,42 +110,15 @@ fn a_head() -> impl Strategy<Value = CampaignHead> {
     )
 }
 
-/// What is asked; `reserve` and `claim` say how often of 20 times it is that.
-fn a_call(reserve: u32, claim: u32) -> impl Strategy<Value = Call> {
-    let which = || prop_oneof![12 => 0usize..2, 1 => 0usize..5];
-    let users = || vec(0u8..10, 0..8);
-    let transition = select(vec![
-        Transition::Activate,
-        Transition::Pause,
-        Transition::Resume,
-        Transition::Resume,
-        Transition::Resume,
-    ]);
-    prop_oneof![
-        reserve => (which(), users()).prop_map(|(round, users)| Call::Reserve(round, users)),
-        claim => (which(), users()).prop_map(|(round, users)| Call::Claim(round, users)),
-        2 => Just(Call::Tick),
-        1 => (0usize..5).prop_map(Call::Open),
-        1 => (transition, option::of(any::<u128>())).prop_map(|(t, request)| Call::Transition(Operator(t), request)),
-        1 => (0usize..5, 0u64..3).prop_map(|(round, behind)| Call::Retire(round, behind)),
-    ]
-}
-
 /// Something asked, a clock that moves a little, or a recovery.
-fn a_step(reserve: u32, claim: u32) -> impl Strategy<Value = Step> {
-    let seen = prop_oneof![
-        30 => Just(Seen::Now),
-        3 => Just(Seen::EpochOnly),
-        1 => Just(Seen::MoreThanThere),
-        1 => Just(Seen::EpochBefore),
-        1 => Just(Seen::EpochAfter),
-    ];
-    let wait = prop_oneof![6 => 0i64..5_000, 2 => -30_000i64..0];
+fn a_step(reserve: u32, claim: u32, conclude: u32) -> impl Strategy<Value = Step> {
+    let call = || a_call(Weights { reserve, claim, conclude });
+    let wait = prop_oneof![8 => 0i64..5_000, 1 => -30_000i64..0];
     prop_oneof![
-        50 => (a_call(reserve, claim), seen).prop_map(|(call, seen)| Step::Ask(call, seen)),
+        50 => (call(), seen()).prop_map(|(call, seen)| Step::Ask(call, seen)),
         8 => wait.prop_map(Step::Wait),
-        2 => a_call(reserve, claim).prop_map(Step::Reopen),
-        2 => Just(Step::Reload),
+        2 => call().prop_map(Step::Reopen),
+        2 => (1usize..4).prop_map(Step::Reload),
     ]
 }
 
@@ -201,17 +128,28 @@ fn a_boundary() -> impl Strategy<Value = Step> {
     (0usize..2, 0usize..4, off).prop_map(|(round, boundary, off)| Step::GoTo { round, boundary, off })
 }
 
-/// Reservation, claims and what comes afterwards, some eighty steps; the first two rounds are opened at the beginning.
+/// Reservation, draw, claims and what comes afterwards, some eighty steps. The first two rounds are opened at the beginning, and sometimes
+/// again by other rules.
 pub fn sequences() -> impl Strategy<Value = Sequence> {
     let rounds = (a_round(0), a_round(1), a_round(2), a_round(3), a_round(4));
-    let reserving = vec(a_step(10, 2), 0..30);
-    let claiming = vec(prop_oneof![9 => a_step(3, 12), 1 => a_boundary()], 0..40);
-    let leaving = vec(prop_oneof![3 => a_step(3, 3), 1 => a_boundary(), 2 => a_departure()], 0..15);
+    let revised = (option::weighted(0.25, revision()), option::weighted(0.5, revision()));
+    let reserving = vec(a_step(16, 2, 1), 0..40);
+    let drawing = (vec(a_step(1, 1, 6), 0..4), option::weighted(0.5, winners()));
+    let claiming = vec(prop_oneof![14 => a_step(2, 18, 3), 1 => a_boundary()], 0..50);
+    let leaving = vec(prop_oneof![3 => a_step(3, 3, 3), 1 => a_boundary(), 3 => a_departure()], 0..20);
     let pause = select(vec![650_000i64, 3_700_000]);
-    let parts = (a_head(), rounds, reserving, claiming, pause, leaving);
-    parts.prop_map(|(head, (a, b, c, d, e), reserving, claiming, pause, leaving)| {
-        let mut steps = [0, 1].map(|round| Step::Ask(Call::Open(round), Seen::Now)).to_vec();
+    let parts = (a_head(), rounds, revised, reserving, drawing, claiming, pause, leaving);
+    parts.prop_map(|(head, (a, b, c, d, e), revised, reserving, drawing, claiming, pause, leaving)| {
+        let openings = || [0, 1].map(|round| Step::Ask(Call::Open(round, Of::Now), Seen::Now));
+        let mut steps = openings().to_vec();
+        if let Some(revised) = revised.0 {
+            steps.push(Step::Ask(revised, Seen::Now));
+            steps.extend(openings());
+        }
         steps.extend(reserving);
+        steps.push(Step::GoTo { round: 0, boundary: 1, off: 0 });
+        steps.extend(drawing.0);
+        steps.extend(drawing.1.map(|won| Step::Ask(Call::Conclude(0, won), Seen::Now)));
         steps.push(Step::GoTo { round: 0, boundary: 2, off: 0 });
         let later = claiming.len() / 2;
         steps.extend(claiming);
@@ -219,6 +157,7 @@ pub fn sequences() -> impl Strategy<Value = Sequence> {
         steps.insert(later, Step::GoTo { round: 1, boundary: 2, off: 0 });
         steps.extend([Step::Wait(pause), Step::Ask(Call::Tick, Seen::Now)]);
         steps.extend(leaving);
+        steps.extend(revised.1.map(|revised| Step::Ask(revised, Seen::Now)));
         Sequence { head, rounds: vec![a, b, c, d, e], steps }
     })
 }

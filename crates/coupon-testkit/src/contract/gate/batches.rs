@@ -39,9 +39,9 @@ pub async fn five_hundred_and_one_are_too_many_and_change_nothing(under_test: Ga
     let (scene, one) = a_round_with_places_for_all(under_test).await;
     let (many, before) = (users(501), scene.seen());
 
-    let reserved = scene.gate.reserve(&scene.campaign, one, &many, before).await;
-    let claimed = scene.gate.claim(&scene.campaign, one, &many, before).await;
-    let unknown = scene.gate.claim(&crate::build::campaign_id("unknown"), one, &many, before).await;
+    let reserved = scene.gate.reserve(&scene.campaign, one, &many, true, before).await;
+    let claimed = scene.gate.claim(&scene.campaign, one, &many, true, before).await;
+    let unknown = scene.gate.claim(&crate::build::campaign_id("unknown"), one, &many, true, before).await;
 
     assert!(matches!(reserved, Err(GateError::BatchTooLarge(501))), "{reserved:?}");
     assert!(matches!(claimed, Err(GateError::BatchTooLarge(501))), "{claimed:?}");

@@ -1,14 +1,14 @@
 //! Recovery: who may close and open a campaign, and when.
 
 use coupon_domain::answer::{Outcome, Refusal};
-use coupon_domain::campaign::Transition;
-use coupon_domain::model::{CampaignHead, LoadChunk, RoundHead, RoundView};
+use coupon_domain::campaign::{Revision, Scope, Transition};
+use coupon_domain::model::{CampaignHead, DrawConclusion, LoadChunk, RoundHead, RoundView};
 use coupon_domain::ports::{Frozen, GateError};
 use coupon_domain::position::{Chain, Position};
 use coupon_domain::round::Phase;
 use tokio::task::JoinSet;
 
-use crate::build::{head, round, round_id, second, user, users};
+use crate::build::{for_round, for_total, head, round, round_id, rules, second, user, users, winners};
 use crate::contract::scene::{Scene, granted, only, outcomes};
 use crate::under_test::GateUnderTest;
 
@@ -33,17 +33,22 @@ pub async fn a_frozen_campaign_answers_nobody(under_test: GateUnderTest) {
     let n = scene.seen().n;
     scene.freeze(2).await.expect("a later epoch freezes");
     let (gate, campaign) = (&scene.gate, &scene.campaign);
+    let labels = Revision { of: 1, scope: Scope::Labels, rules: rules(), request: None };
     for (seen, round) in [
         (Position { epoch: 1, n }, round_id(1)),
         (Position { epoch: 2, n }, round_id(1)),
         (Position { epoch: 1, n: n + 100 }, round_id(99)),
     ] {
         for error in [
-            gate.reserve(campaign, round, &users(11), seen).await.err(),
-            gate.claim(campaign, round, &users(11), seen).await.err(),
+            gate.reserve(campaign, round, &users(11), true, seen).await.err(),
+            gate.claim(campaign, round, &users(11), true, seen).await.err(),
             gate.tick(campaign, seen).await.err(),
             gate.open_round(campaign, &crate::build::round(2).build(), seen).await.err(),
             gate.transition(campaign, Transition::Pause, None, seen).await.err(),
+            gate.revise(campaign, &labels, seen).await.err(),
+            gate.add_supply(campaign, &for_round(1, 1), seen).await.err(),
+            gate.add_supply(campaign, &for_total(1), seen).await.err(),
+            gate.conclude_draw(campaign, round, &[], seen).await.err(),
             gate.retire(campaign, round, n, seen).await.err(),
         ] {
             assert!(matches!(error, Some(GateError::Recovering)), "{error:?}");
@@ -118,7 +123,7 @@ pub async fn no_yes_is_given_after_the_freeze(under_test: GateUnderTest) {
             let mut highest = 0;
             for call in 0..100_000 {
                 let who = [user(&format!("caller-{caller}-{call}"))];
-                match gate.reserve(&campaign, round_id(1), &who, seen).await {
+                match gate.reserve(&campaign, round_id(1), &who, true, seen).await {
                     Ok(decided) => highest = decided.position.n,
                     Err(GateError::Recovering) => return highest,
                     Err(other) => panic!("{other:?}"),
@@ -170,6 +175,32 @@ pub async fn a_reopened_campaign_has_lost_nothing(under_test: GateUnderTest) {
     scene.entries_after(0).await;
 }
 
+/// Who won, by how much claims have moved, what was added.
+pub async fn a_reopened_round_knows_its_draw(under_test: GateUnderTest) {
+    let rush = round(1).reserving(0..240).claiming(300..360).ratio(1, 5).drawn();
+    let scene = Scene::open(under_test, head(), second(1), [rush]).await;
+    let (one, all) = (round_id(1), users(10));
+    scene.reserve(one, &all).await;
+    scene.add_supply(for_round(1, 1)).await;
+    scene.at(second(330)).await;
+    scene.reopen(2).await;
+    let awaited = outcomes(&scene.claim(one, &all).await);
+    assert_eq!(awaited, [Outcome::Refused(Refusal::DrawPending); 10]);
+    scene.conclude_draw(one, &winners(10, [2, 5, 9])).await;
+    scene.claim(one, &all[5..6]).await;
+    let view = scene.tick().await.answers;
+
+    scene.reopen(3).await;
+
+    assert_eq!(scene.tick().await.answers, view);
+    assert_eq!(scene.conclude_draw(one, &winners(10, 0..3)).await.answers, DrawConclusion::AlreadyDrawn);
+    scene.at(second(389)).await;
+    let lost = Outcome::Refused(Refusal::NotDrawn);
+    let claimed = outcomes(&scene.claim(one, &all).await);
+    assert_eq!((granted(&claimed), claimed.iter().filter(|o| **o == lost).count()), (2, 7));
+    assert!(matches!(claimed[5], Outcome::Replayed(_)));
+}
+
 /// It has to be loaded.
 pub async fn there_is_nothing_to_reopen_in_an_empty_gate(under_test: GateUnderTest) {
     let scene = Scene::unopened(under_test, second(0)).await;
@@ -188,7 +219,7 @@ pub async fn a_half_loaded_campaign_is_never_taken_for_whole(under_test: GateUnd
     let before = scene.seen();
     scene.freeze(2).await.expect("a later epoch freezes");
     let spec = round(1).reserving(0..240).claiming(300..360).ratio(1, 2).build();
-    let view = RoundView { spec, phase: Phase::Reserving, supply: None, places: 10, issued: 0 };
+    let view = RoundView { phase: Phase::Reserving, supply: None, places: 10, issued: 0, ..RoundView::planned(spec) };
     let chunks = [
         LoadChunk::Head(CampaignHead { position: Position { epoch: 2, n: before.n }, ..head() }),
         LoadChunk::Round(RoundHead { view, last_n: before.n }),

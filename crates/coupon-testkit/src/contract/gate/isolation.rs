@@ -29,7 +29,7 @@ pub async fn campaigns_share_nothing(under_test: GateUnderTest) {
     let view = other.tick().await.answers;
     assert_eq!((view.state, view.issued), (CampaignState::Active, 1));
     assert!(matches!(only(&other.claim(round_id(2), &ada).await), Outcome::Replayed(_)));
-    assert!(other.gate.claim(&other.campaign, round_id(1), &ada, other.seen()).await.is_err(), "not its round");
+    assert!(other.gate.claim(&other.campaign, round_id(1), &ada, true, other.seen()).await.is_err(), "not its round");
 }
 
 /// Numbers beyond 32 and 53 bits, names that read as the same number, names that differ in case, the longest one.

@@ -1,14 +1,18 @@
 //! A gate that lost its state gets it back from the ledger, and goes on as if nothing had happened.
 
+use std::time::Duration;
+
 use coupon_domain::answer::{Issued, Outcome, Place, Refusal};
-use coupon_domain::campaign::CampaignState;
+use coupon_domain::campaign::{CampaignState, Transition};
 use coupon_domain::ids::UserId;
-use coupon_domain::model::{CampaignHead, CampaignView, LoadChunk, LoadError, RoundHead, RoundView, Seat};
+use coupon_domain::model::{
+    CampaignHead, CampaignView, DrawConclusion, LoadChunk, LoadError, RoundHead, RoundView, Seat, Transitioned,
+};
 use coupon_domain::ports::{Frozen, GateError};
 use coupon_domain::position::{Chain, Position};
 use coupon_domain::round::Phase;
 
-use crate::build::{head, round, round_id, second, user, users};
+use crate::build::{head, request, round, round_id, second, user, users, winners};
 use crate::contract::scene::{Scene, granted, only, outcomes};
 use crate::under_test::GateUnderTest;
 
@@ -20,7 +24,10 @@ fn seat(ticket: u32, serial: Option<u32>) -> Seat {
 /// In the middle of its claims, in epoch 4 at decision 1000: three places, a supply of two, one coupon issued.
 fn round_head() -> RoundHead {
     let spec = round(6).reserving(0..240).claiming(300..360).ratio(2, 3).max_places(3).build();
-    RoundHead { view: RoundView { spec, phase: Phase::Claiming, supply: Some(2), places: 3, issued: 1 }, last_n: 990 }
+    RoundHead {
+        view: RoundView { phase: Phase::Claiming, supply: Some(2), places: 3, issued: 1, ..RoundView::planned(spec) },
+        last_n: 990,
+    }
 }
 
 fn campaign_head() -> CampaignHead {
@@ -81,6 +88,7 @@ pub async fn what_was_loaded_is_answered_like_before(under_test: GateUnderTest) 
     let six = round_id(6);
     let view = CampaignView {
         state: CampaignState::Active,
+        revision: 1,
         issued: 41,
         total_limit: Some(50),
         rounds: vec![round_head().view],
@@ -111,7 +119,8 @@ pub async fn many_seats_come_in_many_chunks(under_test: GateUnderTest) {
     let scene = frozen_empty(under_test).await;
     let everyone = users(1234);
     let spec = round(6).reserving(0..240).claiming(300..360).ratio(1, 1).build();
-    let view = RoundView { spec, phase: Phase::Claiming, supply: Some(1234), places: 1234, issued: 617 };
+    let view =
+        RoundView { phase: Phase::Claiming, supply: Some(1234), places: 1234, issued: 617, ..RoundView::planned(spec) };
     let seats: Vec<_> = everyone.iter().cloned().zip((0..).map(|i| seat(i, (i % 2 == 0).then_some(i / 2)))).collect();
     let counts: Vec<_> = everyone.iter().step_by(2).map(|who| (who.clone(), 1)).collect();
     let once = CampaignHead { max_per_user: 1, total_limit: None, issued: 617, ..campaign_head() };
@@ -134,17 +143,92 @@ pub async fn many_seats_come_in_many_chunks(under_test: GateUnderTest) {
     assert_eq!((new, scene.view(round_id(6)).await.issued), (617, 1234));
 }
 
-/// Users of the state before are gone, of the gate's own and of a load that was broken off.
+/// A hundred places of which every fifth won; claims are half a minute late, and `u-3` has come.
+fn a_drawn_round() -> RoundHead {
+    let spec = round(6).reserving(0..240).claiming(300..360).fixed(18).drawn().registered_only().build();
+    let (phase, supply, delay) = (Phase::Claiming, Some(20), Duration::from_micros(30_000_001));
+    let (places, issued, added, drawn) = (100, 1, 2, true);
+    RoundHead { view: RoundView { phase, supply, places, issued, added, drawn, delay, spec }, last_n: 999 }
+}
+
+/// Its parts with these bits set among the winners', in chunks of so many bytes.
+fn drawn(tickets: impl IntoIterator<Item = u32>, size: usize) -> Vec<LoadChunk> {
+    let seats = users(100).into_iter().zip((0..).map(|i| seat(i, (i == 3).then_some(0)))).collect();
+    let mut chunks = vec![
+        LoadChunk::Head(CampaignHead { max_per_user: 1, issued: 1, ..campaign_head() }),
+        LoadChunk::Round(a_drawn_round()),
+        LoadChunk::Seats(round_id(6), seats),
+    ];
+    let firsts = (0..).step_by(size);
+    let winners = winners(100, tickets);
+    chunks.extend(
+        winners.chunks(size).zip(firsts).map(|(part, first)| LoadChunk::Winners(round_id(6), first, part.to_vec())),
+    );
+    chunks.extend([LoadChunk::Counts(vec![(user("u-3"), 1)]), LoadChunk::Open]);
+    chunks
+}
+
+/// In parts of any size: winners go on claiming until the delayed close, losers and strangers to the registry are told so.
+pub async fn winners_come_in_chunks_of_any_size(under_test: GateUnderTest) {
+    let gate = Scene::unopened(under_test, second(335)).await;
+    let (six, all) = (round_id(6), users(100));
+    for size in [1, 3, 500] {
+        let scene = gate.of(&format!("by-{size}"));
+        scene.freeze(4).await.expect("never opened");
+        scene.load(4, drawn((3..100).step_by(5), size)).await.expect("it is whole");
+        scene.learn(Position { epoch: 4, n: 1000 });
+
+        scene.at(second(335)).await;
+        assert_eq!(scene.tick().await.answers.rounds, [a_drawn_round().view]);
+        let concluded = scene.conclude_draw(six, &winners(100, 0..20)).await;
+        assert_eq!(concluded.answers, DrawConclusion::AlreadyDrawn);
+        assert_eq!(only(&scene.claim_unregistered(six, &all[8..9]).await), Outcome::Refused(Refusal::UnknownUser));
+        scene.at(second(390)).await;
+        let claimed = outcomes(&scene.claim(six, &all).await);
+        assert_eq!(claimed[3], Outcome::Replayed(Issued { serial: 0, claimed_at: second(300) }));
+        for (ticket, outcome) in claimed.iter().enumerate().filter(|(ticket, _)| *ticket != 3) {
+            let won = matches!(outcome, Outcome::Granted(_));
+            assert_eq!(won, ticket % 5 == 3, "ticket {ticket}: {outcome:?}");
+            assert!(won || *outcome == Outcome::Refused(Refusal::NotDrawn), "ticket {ticket}: {outcome:?}");
+        }
+    }
+}
+
+/// One too few, one too many, a part missing; nor do winners come before their round.
+pub async fn a_drawn_round_without_its_winners_is_not_opened(under_test: GateUnderTest) {
+    let scene = frozen_empty(under_test).await;
+    let mut without_part = drawn((3..100).step_by(5), 5);
+    without_part.remove(4);
+    let without_any = drawn([], 5);
+    let one_less = drawn((8..100).step_by(5), 5);
+    let one_more = drawn((3..100).step_by(5).chain([99]), 5);
+    for wrong in [without_part, without_any, one_less, one_more] {
+        let loaded = scene.load(4, wrong).await;
+        assert!(
+            matches!(&loaded, Err(GateError::Load(LoadError::RoundNotWhole(id))) if *id == round_id(6)),
+            "{loaded:?}"
+        );
+        is_closed(&scene).await;
+    }
+    let early = [LoadChunk::Head(campaign_head()), LoadChunk::Winners(round_id(6), 0, vec![0xff])];
+    let loaded = scene.load(4, early).await;
+    assert!(matches!(&loaded, Err(GateError::Load(LoadError::RoundNotWhole(id))) if *id == round_id(6)), "{loaded:?}");
+    scene.load(4, drawn((3..100).step_by(5), 5)).await.expect("it is whole");
+}
+
+/// Users and requests of the state before are gone, of the gate's own and of a load that was broken off.
 pub async fn a_head_makes_the_gate_forget_what_it_had(under_test: GateUnderTest) {
     let scene =
         Scene::open(under_test, head(), second(1), [round(6).reserving(0..240), round(7).claiming(900..960)]).await;
     scene.reserve(round_id(6), &["old", "zoe"].map(user)).await;
+    scene.transition_by(Some(request(2)), Transition::Pause).await;
     scene.freeze(4).await.expect("a later epoch freezes");
     let broken_off = [
         LoadChunk::Head(campaign_head()),
         LoadChunk::Round(round_head()),
         LoadChunk::Seats(round_id(6), vec![(user("ghost"), seat(3, None))]),
         LoadChunk::Counts(vec![(user("eve"), 2)]),
+        LoadChunk::Requests(vec![(request(1), "END".to_owned())]),
     ];
     scene.load(4, broken_off).await.expect("chunks of this recovery");
 
@@ -155,6 +239,10 @@ pub async fn a_head_makes_the_gate_forget_what_it_had(under_test: GateUnderTest)
     let claimed = scene.claim(round_id(6), &["ghost", "old", "zoe", "eve"].map(user)).await;
     let no = Outcome::Refused(Refusal::NotReserved);
     assert_eq!(outcomes(&claimed), [no, no, no, Outcome::Granted(Issued { serial: 1, claimed_at: second(310) })]);
+    for (number, transition) in [(1, Transition::Pause), (2, Transition::Resume)] {
+        let by = scene.transition_by(Some(request(number)), transition).await;
+        assert_eq!(by.answers, Transitioned::Done(transition.to()), "request {number} did nothing so far");
+    }
 }
 
 /// Seats or coupons missing or too many: the campaign stays closed until a whole one is loaded.
@@ -186,7 +274,9 @@ pub async fn what_is_not_whole_is_not_opened(under_test: GateUnderTest) {
 /// The order of the parts is held to.
 pub async fn a_round_needs_its_head_and_seats_their_round(under_test: GateUnderTest) {
     let scene = frozen_empty(under_test).await;
-    for first in [LoadChunk::Round(round_head()), LoadChunk::Counts(counts()), LoadChunk::Open] {
+    let requests = LoadChunk::Requests(vec![(request(1), "PAUSE".to_owned())]);
+    let winners = LoadChunk::Winners(round_id(6), 0, vec![0xff]);
+    for first in [LoadChunk::Round(round_head()), winners, requests, LoadChunk::Counts(counts()), LoadChunk::Open] {
         let loaded = scene.load(4, [first.clone()]).await;
         assert!(matches!(loaded, Err(GateError::Load(LoadError::NoHead))), "{loaded:?} for {first:?}");
     }

@@ -9,7 +9,7 @@ use crate::contract::scene::{Scene, only};
 use crate::under_test::GateUnderTest;
 
 fn phase(number: u32, phase: Phase, places: u32, supply: Option<u32>) -> Row {
-    Row::Phase { round: round_id(number), phase, places, supply }
+    Row::Phase { round: round_id(number), phase, places, supply, left: None }
 }
 
 async fn phases(scene: &Scene) -> Vec<Row> {

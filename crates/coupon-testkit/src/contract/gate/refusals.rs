@@ -1,13 +1,16 @@
 //! Refusals come in the order of the rules: where several apply, the first one is told.
 
+use std::time::Duration;
+
 use coupon_domain::answer::{Outcome, Place, Refusal};
 use coupon_domain::campaign::CampaignState::{self, Active, Draft, Ended, Paused};
-use coupon_domain::model::{CampaignHead, LoadChunk, RoundHead, RoundView, Seat};
+use coupon_domain::campaign::Transition;
+use coupon_domain::model::{CampaignHead, DrawConclusion, LoadChunk, RoundHead, RoundView, Seat};
 use coupon_domain::round::{Phase, RoundSpec};
 use coupon_domain::time::Timestamp;
 
-use crate::build::{head, round, round_id, second, user};
-use crate::contract::scene::{Scene, only};
+use crate::build::{head, round, round_id, second, user, winners};
+use crate::contract::scene::{Scene, only, outcomes};
 use crate::under_test::GateUnderTest;
 
 fn seat(ticket: u32) -> Seat {
@@ -17,7 +20,7 @@ fn seat(ticket: u32) -> Seat {
 /// A campaign of which the user `limited` has the only coupon, from a round before, with `placed` and `limited` in all its places.
 fn everything_is_used_up(state: CampaignState, phase: Phase) -> Vec<LoadChunk> {
     let used_up = CampaignHead { state, total_limit: Some(1), issued: 1, last_at: second(-1000), ..head() };
-    let spec: RoundSpec = round(2).reserving(0..240).claiming(300..360).fixed(5).max_places(2).into();
+    let spec: RoundSpec = round(2).reserving(0..240).claiming(300..360).fixed(5).max_places(2).registered_only().into();
     // Before it opens, a round has no place.
     let seats = match phase {
         Phase::Planned => vec![],
@@ -26,7 +29,7 @@ fn everything_is_used_up(state: CampaignState, phase: Phase) -> Vec<LoadChunk> {
         }
     };
     let places = seats.len().try_into().expect("few");
-    let view = RoundView { spec, phase, supply: Some(5), places, issued: 0 };
+    let view = RoundView { phase, supply: Some(5), places, issued: 0, ..RoundView::planned(spec) };
     vec![
         LoadChunk::Head(used_up),
         LoadChunk::Round(RoundHead { view, last_n: 0 }),
@@ -39,13 +42,14 @@ fn everything_is_used_up(state: CampaignState, phase: Phase) -> Vec<LoadChunk> {
 const NOT_OPEN_YET: Refusal = Refusal::NotOpenYet;
 const CLOSED: Refusal = Refusal::Closed;
 const PAUSED: Refusal = Refusal::Paused;
+const UNKNOWN_USER: Refusal = Refusal::UnknownUser;
 
 async fn loaded(scene: &Scene, state: CampaignState, phase: Phase, at: Timestamp) -> Scene {
     scene.at(at).await;
     scene.beside_loaded(&format!("{state}-{phase}-{}", at.micros()), everything_is_used_up(state, phase)).await
 }
 
-/// Not open, closed, paused, limit reached, full.
+/// Not open, closed, paused, unknown user, limit reached, full.
 pub async fn reserve_refuses_in_the_order_of_the_rules(under_test: GateUnderTest) {
     let scene = Scene::unopened(under_test, second(0)).await;
     for (state, at, phase, refusal) in [
@@ -63,13 +67,16 @@ pub async fn reserve_refuses_in_the_order_of_the_rules(under_test: GateUnderTest
     ] {
         let campaign = loaded(&scene, state, phase, at).await;
         for (name, own) in [("limited-stranger", Refusal::LimitReached), ("stranger", Refusal::Full)] {
-            let answer = only(&campaign.reserve(round_id(2), &[user(name)]).await);
+            let who = [user(name)];
+            let answer = only(&campaign.reserve(round_id(2), &who).await);
             assert_eq!(answer, Outcome::Refused(refusal.unwrap_or(own)), "{state} at {at:?} for {name}");
+            let answer = only(&campaign.reserve_unregistered(round_id(2), &who).await);
+            assert_eq!(answer, Outcome::Refused(refusal.unwrap_or(UNKNOWN_USER)), "{state} at {at:?} for {name}");
         }
     }
 }
 
-/// Not open, closed, paused, not reserved, limit reached, sold out.
+/// Not open, closed, paused, unknown user, not reserved, limit reached, sold out.
 pub async fn claim_refuses_in_the_order_of_the_rules(under_test: GateUnderTest) {
     let scene = Scene::unopened(under_test, second(0)).await;
     for (state, at, phase, refusal) in [
@@ -93,10 +100,58 @@ pub async fn claim_refuses_in_the_order_of_the_rules(under_test: GateUnderTest) 
             ("limited", Refusal::LimitReached),
             ("placed", Refusal::SoldOut),
         ] {
-            let answer = only(&campaign.claim(round_id(2), &[user(name)]).await);
+            let who = [user(name)];
+            let answer = only(&campaign.claim(round_id(2), &who).await);
             assert_eq!(answer, Outcome::Refused(refusal.unwrap_or(own)), "{state} at {at:?} for {name}");
+            let answer = only(&campaign.claim_unregistered(round_id(2), &who).await);
+            assert_eq!(answer, Outcome::Refused(refusal.unwrap_or(UNKNOWN_USER)), "{state} at {at:?} for {name}");
         }
     }
+}
+
+/// Not open, closed, paused, unknown user, not reserved, limit reached, draw pending or not drawn, sold out.
+pub async fn claim_refuses_in_the_order_of_the_rules_where_places_are_drawn(under_test: GateUnderTest) {
+    let (drawn, before) = (round_id(1), round_id(2));
+    let rounds = [
+        round(1).reserving(0..100).claiming(300..360).fixed(1).drawn().registered_only(),
+        round(2).claiming(200..260).fixed(2),
+    ];
+    let scene = Scene::open(under_test, CampaignHead { total_limit: Some(2), ..head() }, second(1), rounds).await;
+    let everyone = ["winner", "limited", "loser", "stranger"].map(user);
+    scene.reserve(drawn, &everyone[..3]).await;
+    scene.at(second(100)).await;
+    scene.tick().await;
+    // Another round gives away all that the total limit leaves, before the winner comes.
+    scene.at(second(200)).await;
+    scene.claim(before, &["limited", "other"].map(user)).await;
+    let claimed = async |registered: bool| {
+        let claimed = if registered {
+            scene.claim(drawn, &everyone).await
+        } else {
+            scene.claim_unregistered(drawn, &everyone).await
+        };
+        outcomes(&claimed)
+    };
+    let [early, closed, paused, unknown] =
+        [NOT_OPEN_YET, CLOSED, PAUSED, UNKNOWN_USER].map(|no| [Outcome::Refused(no); 4]);
+    let own = |winner, loser| [winner, Refusal::LimitReached, loser, Refusal::NotReserved].map(Outcome::Refused);
+
+    scene.at(second(299)).await;
+    assert_eq!((claimed(true).await, claimed(false).await), (early.to_vec(), early.to_vec()));
+    scene.at(second(300)).await;
+    assert_eq!(claimed(true).await, own(Refusal::DrawPending, Refusal::DrawPending));
+    assert_eq!(claimed(false).await, unknown);
+    scene.transition(Transition::Pause).await;
+    assert_eq!((claimed(true).await, claimed(false).await), (paused.to_vec(), paused.to_vec()));
+    scene.transition(Transition::Resume).await;
+
+    assert_eq!(scene.conclude_draw(drawn, &winners(3, [0])).await.answers, DrawConclusion::Drawn(Duration::ZERO));
+    assert_eq!(claimed(true).await, own(Refusal::SoldOut, Refusal::NotDrawn));
+    assert_eq!(claimed(false).await, unknown);
+    scene.transition(Transition::Pause).await;
+    assert_eq!((claimed(true).await, claimed(false).await), (paused.to_vec(), paused.to_vec()));
+    scene.at(second(360)).await;
+    assert_eq!((claimed(true).await, claimed(false).await), (closed.to_vec(), closed.to_vec()));
 }
 
 /// No place, no coupon: nothing changes, and a place in another round does not help.

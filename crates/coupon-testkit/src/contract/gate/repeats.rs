@@ -20,7 +20,7 @@ pub async fn one_user_a_hundred_times_at_once_gets_one_place_and_one_coupon(unde
     for _ in 0..100 {
         let (gate, campaign, seen) = (scene.gate.clone(), scene.campaign.clone(), scene.seen());
         calls.spawn(async move {
-            only(&gate.reserve(&campaign, round_id(1), &[user("ada")], seen).await.expect("an open gate answers"))
+            only(&gate.reserve(&campaign, round_id(1), &[user("ada")], true, seen).await.expect("an open gate answers"))
         });
     }
     let places = calls.join_all().await;
@@ -29,7 +29,7 @@ pub async fn one_user_a_hundred_times_at_once_gets_one_place_and_one_coupon(unde
     for _ in 0..100 {
         let (gate, campaign, seen) = (scene.gate.clone(), scene.campaign.clone(), scene.seen());
         calls.spawn(async move {
-            only(&gate.claim(&campaign, round_id(1), &[user("ada")], seen).await.expect("an open gate answers"))
+            only(&gate.claim(&campaign, round_id(1), &[user("ada")], true, seen).await.expect("an open gate answers"))
         });
     }
     let coupons = calls.join_all().await;

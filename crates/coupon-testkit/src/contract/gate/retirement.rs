@@ -11,8 +11,8 @@ use crate::under_test::GateUnderTest;
 
 async fn has_left(scene: &Scene, number: u32) {
     let round = round_id(number);
-    let reserved = scene.gate.reserve(&scene.campaign, round, &users(1), scene.seen()).await;
-    let claimed = scene.gate.claim(&scene.campaign, round, &users(1), scene.seen()).await;
+    let reserved = scene.gate.reserve(&scene.campaign, round, &users(1), true, scene.seen()).await;
+    let claimed = scene.gate.claim(&scene.campaign, round, &users(1), true, scene.seen()).await;
     let retired = scene.gate.retire(&scene.campaign, round, scene.seen().n, scene.seen()).await;
     for error in [reserved.err(), claimed.err(), retired.err()] {
         assert!(matches!(&error, Some(GateError::NoSuchRound(no)) if no.0 == round), "{error:?}");

@@ -1,11 +1,12 @@
 //! What a caller has seen is checked before anything is decided.
 
-use coupon_domain::campaign::Transition;
+use coupon_domain::campaign::{Revision, Scope, Transition};
 use coupon_domain::ids::RoundId;
+use coupon_domain::model::SupplyAddition;
 use coupon_domain::ports::GateError;
 use coupon_domain::position::Position;
 
-use crate::build::{head, round, round_id, second, users};
+use crate::build::{for_round, for_total, head, round, round_id, rules, second, users};
 use crate::contract::scene::Scene;
 use crate::under_test::GateUnderTest;
 
@@ -16,15 +17,23 @@ async fn a_campaign_in_epoch_three(under_test: GateUnderTest) -> Scene {
     scene
 }
 
+fn labels() -> Revision {
+    Revision { of: 1, scope: Scope::Labels, rules: rules(), request: None }
+}
+
 /// What every verb answers to a caller who has seen this.
 async fn errors(scene: &Scene, round_in_gate: RoundId, seen: Position) -> Vec<GateError> {
     let (gate, campaign, one) = (&scene.gate, &scene.campaign, round_in_gate);
     let errors = [
-        gate.reserve(campaign, one, &users(1), seen).await.err(),
-        gate.claim(campaign, one, &users(1), seen).await.err(),
+        gate.reserve(campaign, one, &users(1), true, seen).await.err(),
+        gate.claim(campaign, one, &users(1), true, seen).await.err(),
         gate.tick(campaign, seen).await.err(),
         gate.open_round(campaign, &round(9).claiming(9000..9060).build(), seen).await.err(),
         gate.transition(campaign, Transition::Pause, None, seen).await.err(),
+        gate.revise(campaign, &labels(), seen).await.err(),
+        gate.add_supply(campaign, &SupplyAddition { round: Some(one), amount: 1, request: None }, seen).await.err(),
+        gate.add_supply(campaign, &for_total(1), seen).await.err(),
+        gate.conclude_draw(campaign, one, &[], seen).await.err(),
         gate.retire(campaign, one, u64::MAX >> 12, seen).await.err(),
     ];
     errors.into_iter().map(|error| error.expect("it is refused")).collect()
@@ -94,8 +103,10 @@ pub async fn a_round_that_is_not_in_the_gate_is_named(under_test: GateUnderTest)
     let scene = a_campaign_in_epoch_three(under_test).await;
     let (at, other) = (scene.seen(), round_id(99));
     let refused = [
-        scene.gate.reserve(&scene.campaign, other, &users(1), at).await.err(),
-        scene.gate.claim(&scene.campaign, other, &users(1), at).await.err(),
+        scene.gate.reserve(&scene.campaign, other, &users(1), true, at).await.err(),
+        scene.gate.claim(&scene.campaign, other, &users(1), true, at).await.err(),
+        scene.gate.add_supply(&scene.campaign, &for_round(99, 1), at).await.err(),
+        scene.gate.conclude_draw(&scene.campaign, other, &[], at).await.err(),
         scene.gate.retire(&scene.campaign, other, at.n, at).await.err(),
     ];
     for error in refused {

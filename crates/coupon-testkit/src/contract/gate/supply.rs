@@ -69,7 +69,7 @@ pub async fn claims_at_once_never_oversell(under_test: GateUnderTest) {
         let size = if call % 4 == 0 { 1 } else { 10 };
         let batch: Vec<_> = (0..size).map(|i| user(&format!("u-{}", (call * 5 + i) % 150))).collect();
         calls.spawn(async move {
-            let decided = gate.claim(&campaign, round_id(1), &batch, seen).await.expect("an open gate answers");
+            let decided = gate.claim(&campaign, round_id(1), &batch, true, seen).await.expect("an open gate answers");
             batch.into_iter().zip(outcomes(&decided)).collect::<Vec<_>>()
         });
     }

@@ -1,10 +1,14 @@
 //! What an answer proves, and what is written for it.
 
 use coupon_domain::answer::{Answer, Outcome, Refusal, Witness};
-use coupon_domain::campaign::Transition;
-use coupon_domain::position::Position;
+use coupon_domain::campaign::{Revision, Scope, Transition};
+use coupon_domain::journal::Spelled as _;
+use coupon_domain::model::CampaignHead;
+use coupon_domain::position::{Chain, Position};
 
-use crate::build::{head, millisecond, round, round_id, second, user, users};
+use crate::build::{
+    for_round, for_total, head, millisecond, round, round_id, rules_like, second, user, users, winners,
+};
 use crate::contract::scene::Scene;
 use crate::under_test::GateUnderTest;
 
@@ -52,29 +56,39 @@ pub async fn refusals_and_repeats_write_nothing(under_test: GateUnderTest) {
 
 /// Callers keep the entry until the ledger has it, so it must be the journal's own, to the byte.
 pub async fn the_entry_returned_is_the_one_in_the_journal(under_test: GateUnderTest) {
-    let scene =
-        Scene::open(under_test, head(), second(1), [round(7).reserving(0..240).claiming(300..360).ratio(1, 2)]).await;
-    let (seven, all) = (round_id(7), users(4));
+    let limited = CampaignHead { total_limit: Some(9), ..head() };
+    let rush = round(7).reserving(0..240).claiming(300..360).ratio(1, 2).drawn();
+    let scene = Scene::open(under_test, limited.clone(), second(1), [rush]).await;
+    let (seven, all, rules) = (round_id(7), users(4), rules_like(&limited));
     let mut returned = vec![];
 
     returned.extend(scene.reserve(seven, &all[..3]).await.entry);
     returned.extend(scene.transition(Transition::Pause).await.entry);
     returned.extend(scene.reserve(seven, &all[3..]).await.entry);
     returned.extend(scene.transition(Transition::Resume).await.entry);
+    returned.extend(scene.add_supply(for_round(7, 1)).await.entry);
+    returned.extend(scene.add_supply(for_total(2)).await.entry);
+    let labels = Revision { of: 4, scope: Scope::Labels, rules: rules.clone(), request: None };
+    returned.extend(scene.revise(&labels).await.entry);
     scene.at(second(300)).await;
     returned.extend(scene.tick().await.entry);
+    returned.extend(scene.conclude_draw(seven, &winners(3, [0, 2])).await.entry);
     returned.extend(scene.claim(seven, &all).await.entry);
-    returned.extend(scene.open_round(round(8).claiming(900..960)).await.entry);
+    returned.extend(scene.open_round(round(8).claiming(900..960).of_revision(5)).await.entry);
 
     assert_eq!(returned, scene.entries_after(1).await);
     let rows: Vec<_> = returned.iter().map(|entry| entry.rows.as_str()).collect();
-    let opened = format!("round {}", round(8).claiming(900..960).build().to_json());
+    let opened = format!("round {}", round(8).claiming(900..960).of_revision(5).build().to_json());
     let expected = [
-        "phase r-7 RESERVING 0 -\nplace r-7 0 u-0 u-1 u-2",
+        "phase r-7 RESERVING 0 - 9\nplace r-7 0 u-0 u-1 u-2",
         "state PAUSED PAUSE -",
         "state ACTIVE RESUME -",
-        "phase r-7 CLAIMING 3 1",
-        "coupon r-7 0 u-0",
+        "supply r-7 1 1 - -",
+        "total 2 11 -",
+        &format!("rules - {}", rules.to_json()),
+        "phase r-7 CLAIMING 3 2 11",
+        &format!("drawn r-7 2 {} 0", Chain::of(&[&[0b1010_0000]])),
+        "coupon r-7 0 u-0 u-2",
         &opened,
     ];
     assert_eq!(rows, expected);

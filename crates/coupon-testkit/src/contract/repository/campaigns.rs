@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use coupon_domain::campaign::{CampaignState, Rules, Transition, Validity};
+use coupon_domain::campaign::{CampaignState, Transition};
 use coupon_domain::ports::{CreateOutcome, EventKind, NewCampaign, RequestRecord};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -94,23 +94,6 @@ pub async fn a_request_that_did_something_else_creates_nothing(ledger: LedgerUnd
 
     assert_eq!(outcome.expect("answers"), CreateOutcome::RequestUsed);
     assert_eq!(ledger.campaigns.campaign(&campaign_id("d")).await.expect("answers"), None);
-}
-
-/// Title and end of validity together are unique.
-pub async fn a_title_is_taken_until_its_campaign_has_ended(ledger: LedgerUnderTest) {
-    ledger.clock.set(second(0)).await;
-    let until = |at| Rules { validity: Validity::At(second(at)), ..a_campaign("c").rules };
-    let first = NewCampaign { rules: until(1000), ..a_campaign("c") };
-    ledger.campaigns.create(&first).await.expect("answers");
-
-    let same = NewCampaign { rules: until(1000), ..a_campaign("d") };
-    let later = NewCampaign { rules: until(2000), request: None, ..a_campaign("e") };
-
-    assert_eq!(ledger.campaigns.create(&same).await.expect("answers"), CreateOutcome::TitleTaken(first.id));
-    assert_eq!(ledger.campaigns.campaign(&same.id).await.expect("answers"), None);
-    let request = same.request.expect("it has one");
-    assert_eq!(ledger.campaigns.request(request).await.expect("answers"), None, "what did nothing can be sent again");
-    assert!(matches!(ledger.campaigns.create(&later).await.expect("answers"), CreateOutcome::Created(_)));
 }
 
 /// In pages of any size each one comes once, also those of one instant.

@@ -15,8 +15,9 @@ use crate::under_test::LedgerUnderTest;
 /// Epoch 0, not open, nothing recorded.
 pub async fn a_campaign_stands_at_nothing_before_it_is_opened(ledger: LedgerUnderTest) {
     ledger.clock.set(second(0)).await;
-    for id in ["c", "d"] {
-        ledger.campaigns.create(&a_campaign(id)).await.expect("answers");
+    let new = a_campaign("c");
+    for new in [&new, &a_campaign("d")] {
+        ledger.campaigns.create(new).await.expect("answers");
     }
     let standing =
         |id| Standing { campaign: campaign_id(id), epoch: 0, open: false, cursor: Cursor::default(), acknowledged: 0 };
@@ -29,7 +30,10 @@ pub async fn a_campaign_stands_at_nothing_before_it_is_opened(ledger: LedgerUnde
     assert_eq!(ledger.records.cursor(&campaign_id("c")).await.expect("answers"), Cursor::default());
     let nothing = Snapshot {
         cursor: Cursor::default(),
-        state: a_campaign("c").state,
+        state: new.state,
+        rules: new.rules.clone(),
+        revision: 1,
+        requests: vec![(new.request.expect("it has one"), "CREATE".to_owned())],
         issued: 0,
         rounds: Vec::<RoundHead>::new(),
     };

@@ -1,8 +1,11 @@
 //! Two histories of one campaign: the second one is refused, and nothing of it is written.
 
+use std::collections::BTreeMap;
+
+use coupon_domain::ids::RoundId;
 use coupon_domain::ports::RecordError;
 use coupon_domain::position::{Chain, Position};
-use coupon_domain::recording::{CouponRow, Cursor, PlaceRow, Recording};
+use coupon_domain::recording::{CouponRow, Cursor, PlaceRow, Recording, RoundChange};
 
 use super::history::{History, events_after};
 use crate::build::{a_campaign, round, round_id, second, user, users};
@@ -20,7 +23,7 @@ async fn a_recorded_history(ledger: &LedgerUnderTest) -> History {
 }
 
 fn place(ticket: u32, name: &str, n: u64) -> PlaceRow {
-    PlaceRow { round: round_id(1), ticket, user: user(name), reserved_at: second(2), n }
+    PlaceRow { round: round_id(1), ticket, user: user(name), leaf: None, reserved_at: second(2), n }
 }
 
 fn coupon(serial: u32, name: &str, n: u64) -> CouponRow {
@@ -29,11 +32,21 @@ fn coupon(serial: u32, name: &str, n: u64) -> CouponRow {
 }
 
 /// A recording that follows the cursor, with these rows.
-fn forged(history: &History, places: Vec<PlaceRow>, coupons: Vec<CouponRow>) -> Recording {
+pub(super) fn forged(history: &History, places: Vec<PlaceRow>, coupons: Vec<CouponRow>) -> Recording {
     let from = history.fold.cursor;
-    let position = Position { n: from.position.n + 2, ..from.position };
-    let to = Cursor { position, chain: Chain::of(&[b"forged"]), last_at: Some(second(302)) };
-    Recording { from, to, places, coupons, ..Recording::default() }
+    let mut changes: BTreeMap<RoundId, RoundChange> = BTreeMap::new();
+    for row in &places {
+        let change = changes.entry(row.round).or_default();
+        (change.places, change.last_n) = (change.places + 1, row.n);
+    }
+    for row in &coupons {
+        let change = changes.entry(row.round).or_default();
+        (change.issued, change.last_n) = (change.issued + 1, row.n);
+    }
+    let n = from.position.n + (places.len() + coupons.len()) as u64;
+    let position = Position { n, ..from.position };
+    let to = Cursor { position, chain: Chain::of(&[b"forged"]), last_at: from.last_at };
+    Recording { from, to, epoch: position.epoch, places, coupons, changes, ..Recording::default() }
 }
 
 async fn is_a_fork(ledger: &LedgerUnderTest, history: &History, recording: Recording) {

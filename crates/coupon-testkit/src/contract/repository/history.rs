@@ -1,11 +1,14 @@
 //! A campaign in a ledger, with a model that decides its history.
 
 use coupon_domain::answer::{Answer, Issued, Place};
-use coupon_domain::campaign::Transition;
-use coupon_domain::ids::{CampaignId, CouponId, RoundId, UserId};
+use coupon_domain::campaign::{Revision, Rules, Scope, Transition};
+use coupon_domain::ids::{CampaignId, RoundId, UserId};
 use coupon_domain::journal::Entry;
-use coupon_domain::model::{CampaignHead, CampaignModel, Decided, RoundOpening};
-use coupon_domain::ports::{CreateOutcome, Event, EventKind, NewCampaign, RecordError};
+use coupon_domain::model::{
+    CampaignModel, Decided, DrawConclusion, Retirement, Revised, RoundOpening, SupplyAdded, SupplyAddition,
+    Transitioned,
+};
+use coupon_domain::ports::{CreateOutcome, Event, MAX_BATCH, NewCampaign, RecordError};
 use coupon_domain::recording::Recording;
 use coupon_domain::round::RoundSpec;
 use coupon_domain::time::Timestamp;
@@ -24,13 +27,15 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Creates the campaign in the ledger.
+    /// Creates the campaign in the ledger, and opens its gate as if from there.
     pub(super) async fn begin(ledger: &LedgerUnderTest, new: &NewCampaign) -> Self {
         let outcome = ledger.campaigns.create(new).await.expect("the ledger answers");
         assert!(matches!(outcome, CreateOutcome::Created(_)), "{outcome:?}");
-        let head = CampaignHead { state: new.state, ..head() };
-        let fold = Fold::new(new.state);
-        Self { campaign: new.id.clone(), fold, model: CampaignModel::begin(&head), pending: Vec::new() }
+        let (fold, mut model) = (Fold::created(new), CampaignModel::begin(&head()));
+        for chunk in fold.chunks(&head(), 1, MAX_BATCH) {
+            model.load(chunk).expect("a campaign without rounds is whole");
+        }
+        Self { campaign: new.id.clone(), fold, model, pending: Vec::new() }
     }
 
     fn keep<T>(&mut self, decided: Decided<T>) -> T {
@@ -44,12 +49,12 @@ impl History {
     }
 
     pub(super) fn reserve(&mut self, round: RoundId, users: &[UserId], at: Timestamp) -> Vec<Answer<Place>> {
-        let decided = self.model.reserve(round, users, at).expect("the round was opened");
+        let decided = self.model.reserve(round, users, true, at).expect("the round was opened");
         self.keep(decided)
     }
 
     pub(super) fn claim(&mut self, round: RoundId, users: &[UserId], at: Timestamp) -> Vec<Answer<Issued>> {
-        let decided = self.model.claim(round, users, at).expect("the round was opened");
+        let decided = self.model.claim(round, users, true, at).expect("the round was opened");
         self.keep(decided)
     }
 
@@ -60,14 +65,37 @@ impl History {
 
     pub(super) fn transition(&mut self, transition: Transition, request: Option<Uuid>, at: Timestamp) {
         let decided = self.model.transition(transition, request, at);
-        self.keep(decided);
+        assert_eq!(self.keep(decided), Transitioned::Done(transition.to()));
+    }
+
+    /// Changes the rules; rounds opened from then on are of the revision that is returned.
+    pub(super) fn revise(&mut self, scope: Scope, rules: &Rules, request: Option<Uuid>, at: Timestamp) -> u64 {
+        let now = self.model.tick(at);
+        let of = self.keep(now).revision;
+        let revision = Revision { of, scope, rules: rules.clone(), request };
+        let decided = self.model.revise(&revision, at);
+        assert_eq!(self.keep(decided), Revised::Done(of + 1));
+        of + 1
+    }
+
+    /// Adds coupons to a round or to the total limit.
+    pub(super) fn add_supply(&mut self, round: Option<RoundId>, amount: u32, request: Option<Uuid>, at: Timestamp) {
+        let addition = SupplyAddition { round, amount, request };
+        let decided = self.model.add_supply(&addition, at).expect("the round was opened");
+        assert_eq!(self.keep(decided), SupplyAdded::Done);
+    }
+
+    /// Tells the gate who won.
+    pub(super) fn conclude_draw(&mut self, round: RoundId, winners: &[u8], at: Timestamp) {
+        let decided = self.model.conclude_draw(round, winners, at).expect("the round was opened");
+        assert!(matches!(self.keep(decided), DrawConclusion::Drawn(_)));
     }
 
     /// Lets a round go; the ledger is taken to have all of it.
     pub(super) fn retire(&mut self, round: RoundId, at: Timestamp) {
         let recorded = self.model.position().n;
         let decided = self.model.retire(round, recorded, at).expect("the round was opened");
-        self.keep(decided);
+        assert_eq!(self.keep(decided), Retirement::Retired);
     }
 
     /// What was decided since this was last called, ready to be written.
@@ -114,45 +142,4 @@ pub(super) async fn decided_events(ledger: &LedgerUnderTest, campaign: &Campaign
         events.filter(|e| e.campaign == *campaign).filter_map(|e| Some((number(&e)?, e))).collect();
     numbered.sort_by_key(|(n, _)| *n);
     numbered.into_iter().map(|(_, event)| event).collect()
-}
-
-/// One event for each row, by the number of its decision; a round's leaving has none.
-pub(super) fn expected_events(campaign: &CampaignId, recording: &Recording) -> Vec<Event> {
-    let event = |n: u64, kind, at| Event {
-        id: Event::id_of_decision(campaign, n),
-        kind,
-        campaign: campaign.clone(),
-        round: None,
-        coupon: None,
-        user: None,
-        order: None,
-        state: None,
-        at,
-    };
-    let mut events = Vec::new();
-    events.extend(
-        recording
-            .rounds
-            .iter()
-            .map(|row| (row.n, Event { round: Some(row.spec.id), ..event(row.n, EventKind::RoundOpened, row.at) })),
-    );
-    events.extend(recording.places.iter().map(|row| {
-        let (round, user) = (Some(row.round), Some(row.user.clone()));
-        (row.n, Event { round, user, ..event(row.n, EventKind::PlaceReserved, row.reserved_at) })
-    }));
-    events.extend(recording.coupons.iter().map(|row| {
-        let (round, user) = (Some(row.round), Some(row.user.clone()));
-        let coupon = Some(CouponId { round: row.round, serial: row.serial });
-        (row.n, Event { round, user, coupon, ..event(row.n, EventKind::CouponIssued, row.claimed_at) })
-    }));
-    events.extend(recording.phases.iter().map(|row| {
-        let (round, state) = (Some(row.round), Some(row.phase.as_str().to_owned()));
-        (row.n, Event { round, state, ..event(row.n, EventKind::RoundPhaseChanged, row.at) })
-    }));
-    events.extend(recording.states.iter().map(|row| {
-        let state = Some(row.state.as_str().to_owned());
-        (row.n, Event { state, ..event(row.n, EventKind::CampaignStateChanged, row.at) })
-    }));
-    events.sort_by_key(|(n, _)| *n);
-    events.into_iter().map(|(_, event)| event).collect()
 }

@@ -7,7 +7,7 @@ use coupon_domain::loss::{Loss, NOBODY};
 use coupon_domain::recording::Recording;
 
 use super::history::History;
-use crate::build::{a_campaign, round, round_id, second, users};
+use crate::build::{a_campaign, keys, round, round_id, second, users};
 use crate::under_test::LedgerUnderTest;
 
 /// More decisions than there were places, declared after the coupons' validity: burnt are the coupons of those who had places.
@@ -28,7 +28,7 @@ pub async fn a_declared_loss_burns_what_could_have_been_given_and_pauses_the_cam
     let loss = Loss { cursor, acknowledged, epoch: 2, at: second(450), state, left_in_total: None, rounds: &rounds };
     let entry = loss.entry().expect("a loss");
     let known: HashMap<_, _> = rounds.iter().map(|round| (round.spec.id, round.spec.clone())).collect();
-    let recording = Recording::of(cursor, &[entry], &known).expect("it follows");
+    let recording = Recording::of(cursor, &[entry], &known, &keys()).expect("it follows");
     records.record(&id, &recording).await.expect("it is recorded");
 
     let after = records.snapshot(&id).await.expect("answers");

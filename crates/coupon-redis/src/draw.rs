@@ -1,0 +1,45 @@
+//! Bringing a round's winners: part by part, and then the conclusion, which alone decides something.
+
+use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::model::{Decided, DrawConclusion};
+use coupon_domain::ports::GateError;
+use coupon_domain::position::{Chain, Position};
+
+use crate::RedisGate;
+use crate::call::{Call, unreadable};
+
+/// Bytes of winners in one call, so that none keeps the server busy for long.
+const PART: usize = 256 * 1024;
+
+impl RedisGate {
+    /// Whoever is cut off in between has decided nothing, and begins anew.
+    pub(crate) async fn bring_winners(
+        &self,
+        campaign: &CampaignId,
+        round: RoundId,
+        winners: &[u8],
+        seen: Position,
+    ) -> Result<Decided<DrawConclusion>, GateError> {
+        let call = |function| Call::new(function, campaign).seen(seen).with(round.number()).with(winners.len());
+        for (index, part) in winners.chunks(PART).enumerate() {
+            let call = call("put_winners_v1").with(index * PART).with_bytes(part);
+            match call.send(&self.connection).await?.text()?.as_str() {
+                "KEPT" => {}
+                // The conclusion says why.
+                "NOT_WANTED" => break,
+                other => return Err(unreadable(other)),
+            }
+        }
+        let call = call("conclude_draw_v1").with(Chain::of(&[winners]));
+        let mut reply = call.send(&self.connection).await?;
+        let decided = reply.decided()?;
+        let conclusion = match reply.text()?.as_str() {
+            "DRAWN" => DrawConclusion::Drawn(reply.span()?),
+            "ALREADY_DRAWN" => DrawConclusion::AlreadyDrawn,
+            "NOT_DUE" => DrawConclusion::NotDue,
+            "NOT_WHOLE" => DrawConclusion::NotWhole,
+            other => return Err(unreadable(other)),
+        };
+        Ok(decided.map(|()| conclusion))
+    }
+}

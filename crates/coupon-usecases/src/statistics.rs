@@ -1,0 +1,115 @@
+//! Counts for people: refusals by reason, and how evenly coupons went over the order of arrival.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use coupon_domain::answer::{Answer, Outcome, Refusal};
+use coupon_domain::choice::Verb;
+use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::ports::Tally;
+use coupon_domain::round::RoundSpec;
+use coupon_domain::stats::{ArrivalBucket, Deciles, bucket_width, deciles};
+use tracing::debug;
+
+use crate::engine::Engine;
+use crate::error::Fault;
+use crate::rounds::RoundReport;
+use crate::session::lock;
+
+/// What this instance has counted and the ledger does not have yet.
+#[derive(Debug, Default)]
+pub(crate) struct Tallies(Mutex<HashMap<RoundId, Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    refusals: BTreeMap<(Verb, Refusal), u64>,
+    /// Won and lost, by bucket.
+    arrivals: BTreeMap<u32, (u64, u64)>,
+}
+
+impl Tallies {
+    /// Counts the answers of one batch. Repeats are not counted: they were, the first time.
+    pub(crate) fn count<T>(&self, verb: Verb, round: &RoundSpec, answers: &[Answer<T>]) {
+        let opens = round.claim.opens;
+        let width = bucket_width(round.claim.closes.since(opens)).as_micros().max(1);
+        let mut rounds = lock(&self.0);
+        let counts = rounds.entry(round.id).or_default();
+        for answer in answers {
+            let won = match answer.outcome {
+                Outcome::Replayed(_) => continue,
+                Outcome::Granted(_) => true,
+                Outcome::Refused(refusal) => {
+                    *counts.refusals.entry((verb, refusal)).or_default() += 1;
+                    if !matches!(refusal, Refusal::NotDrawn | Refusal::SoldOut) {
+                        continue;
+                    }
+                    false
+                }
+            };
+            if verb == Verb::Claim {
+                let bucket = answer.witness.at.since(opens).as_micros() / width;
+                let (wins, losses) = counts.arrivals.entry(u32::try_from(bucket).unwrap_or(u32::MAX)).or_default();
+                *if won { wins } else { losses } += 1;
+            }
+        }
+    }
+
+    fn take(&self) -> HashMap<RoundId, Counts> {
+        std::mem::take(&mut *lock(&self.0))
+    }
+
+    fn put_back(&self, round: RoundId, tally: &Tally) {
+        let mut rounds = lock(&self.0);
+        let counts = rounds.entry(round).or_default();
+        for (key, count) in &tally.refusals {
+            *counts.refusals.entry(*key).or_default() += count;
+        }
+        for ArrivalBucket { bucket, won, lost } in &tally.arrivals {
+            let (wins, losses) = counts.arrivals.entry(*bucket).or_default();
+            (*wins, *losses) = (*wins + won, *losses + lost);
+        }
+    }
+}
+
+impl From<Counts> for Tally {
+    fn from(counts: Counts) -> Self {
+        let arrivals = counts.arrivals.into_iter();
+        let arrivals = arrivals.map(|(bucket, (won, lost))| ArrivalBucket { bucket, won, lost }).collect();
+        Self { refusals: counts.refusals, arrivals }
+    }
+}
+
+/// How a round went.
+#[derive(Debug, Clone)]
+pub struct RoundStats {
+    /// The round.
+    pub round: RoundReport,
+    /// Refusals by call and reason, over all instances.
+    pub refusals: BTreeMap<(Verb, Refusal), u64>,
+    /// Claims in order of arrival, in ten equal parts; none below ten claims.
+    pub deciles: Option<Deciles>,
+}
+
+impl Engine {
+    /// How a round went; without a name the one that [`Engine::round`] tells of. Counts of other instances may be a second old.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownCampaign`], [`Fault::UnknownRound`].
+    pub async fn stats(self: &Arc<Self>, campaign: &CampaignId, round: Option<RoundId>) -> Result<RoundStats, Fault> {
+        let round = self.round(campaign, round).await?;
+        self.flush_tallies().await;
+        let Tally { refusals, arrivals } = self.stores.statistics.tally(round.view.spec.id).await?;
+        Ok(RoundStats { round, refusals, deciles: deciles(&arrivals) })
+    }
+
+    /// Adds to the ledger's counts what was counted here since the last time.
+    pub(crate) async fn flush_tallies(&self) {
+        for (round, counts) in self.tallies.take() {
+            let tally = Tally::from(counts);
+            if let Err(error) = self.stores.statistics.add_tally(round, &tally).await {
+                debug!(%round, %error, "counts wait for the ledger");
+                self.tallies.put_back(round, &tally);
+            }
+        }
+    }
+}
