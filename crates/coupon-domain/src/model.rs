@@ -194,13 +194,7 @@ impl CampaignModel {
         self.decide(round, users, clock, "coupon", one, |coupon| coupon.serial)
     }
 
-    fn reserve_one(
-        &mut self,
-        id: RoundId,
-        user: &UserId,
-        registered: bool,
-        at: Timestamp,
-    ) -> Option<Outcome<Place>> {
+    fn reserve_one(&mut self, id: RoundId, user: &UserId, registered: bool, at: Timestamp) -> Option<Outcome<Place>> {
         let used_up = self.limit_reached(user);
         let state = self.state;
         let round = self.rounds.get_mut(&id)?;
@@ -219,13 +213,7 @@ impl CampaignModel {
         Some(Outcome::Granted(round.take_place(user, at)))
     }
 
-    fn claim_one(
-        &mut self,
-        id: RoundId,
-        user: &UserId,
-        registered: bool,
-        at: Timestamp,
-    ) -> Option<Outcome<Issued>> {
+    fn claim_one(&mut self, id: RoundId, user: &UserId, registered: bool, at: Timestamp) -> Option<Outcome<Issued>> {
         let used_up = self.limit_reached(user);
         let state = self.state;
         let total_gone = self.total_limit.is_some_and(|limit| self.issued >= u64::from(limit));
@@ -304,10 +292,11 @@ impl CampaignModel {
     }
 
     fn advance_all(&mut self, at: Timestamp) -> Vec<Row> {
-        let left = self.left_in_total();
         let mut n = self.position.n;
         let mut rows = Vec::new();
-        for round in self.rounds.values_mut() {
+        for id in self.rounds.keys().copied().collect::<Vec<_>>() {
+            let left = self.left_in_total();
+            let Some(round) = self.rounds.get_mut(&id) else { continue };
             if let Some(row) = round.advance(at, left) {
                 n += 1;
                 round.touch(n);
@@ -317,8 +306,10 @@ impl CampaignModel {
         rows
     }
 
+    /// What the total limit leaves to a round whose reservation closes: what winners of others may still claim is not left.
     fn left_in_total(&self) -> Option<u64> {
-        self.total_limit.map(|limit| u64::from(limit).saturating_sub(self.issued))
+        let promised: u64 = self.rounds.values().map(RoundModel::promised).sum();
+        self.total_limit.map(|limit| u64::from(limit).saturating_sub(self.issued + promised))
     }
 
     fn view(&self) -> CampaignView {

@@ -264,7 +264,8 @@ impl Recording {
         match row {
             Row::Places { round, first_ticket, users } => {
                 let spec = self.spec(round, entry, background)?;
-                let leaf = |ticket, user: &UserId| spec.draw.as_ref().map(|_| background.leaf(spec, ticket, user)).transpose();
+                let leaf =
+                    |ticket, user: &UserId| spec.draw.as_ref().map(|_| background.leaf(spec, ticket, user)).transpose();
                 let rows = users.into_iter().zip(first_ticket..).zip(n..).map(|((user, ticket), n)| {
                     let leaf = leaf(ticket, &user)?;
                     Ok(PlaceRow { round, ticket, user, leaf, reserved_at: at, n })

@@ -137,5 +137,4 @@ impl RoundSpec {
     pub fn origin(&self) -> Timestamp {
         self.reserve.map_or(self.claim.opens, |reserve| reserve.opens)
     }
-
 }

@@ -167,9 +167,6 @@ impl Reply {
             "NO_SUCH_ROUND" => NoSuchRound(self.round()?).into(),
             "FOREIGN" => GateError::Foreign(self.value::<Uuid>()?),
             "BATCH_TOO_LARGE" => GateError::BatchTooLarge(self.value()?),
-            "WINNERS_NOT_THERE" => {
-                unknown(CommandError::Lost("somebody else brings other winners at the same time".to_owned()))
-            }
             "NO_HEAD" => LoadError::NoHead.into(),
             "ROUND_NOT_WHOLE" => LoadError::RoundNotWhole(self.round()?).into(),
             other => unreadable(other),

@@ -6,13 +6,16 @@ use coupon_domain::ports::GateError;
 use coupon_domain::position::{Chain, Position};
 
 use crate::RedisGate;
-use crate::call::{Call, unreadable};
+use crate::call::{Call, unknown, unreadable};
+use crate::connection::CommandError;
 
 /// Bytes of winners in one call, so that none keeps the server busy for long.
 const PART: usize = 256 * 1024;
+/// Instances have the same winners, so that one try is enough but where something is very wrong.
+const TRIES: u32 = 8;
 
 impl RedisGate {
-    /// Whoever is cut off in between has decided nothing, and begins anew.
+    /// Whoever is cut off in between has decided nothing, and begins anew; so does who finds others' winners over their own.
     pub(crate) async fn bring_winners(
         &self,
         campaign: &CampaignId,
@@ -20,6 +23,22 @@ impl RedisGate {
         winners: &[u8],
         seen: Position,
     ) -> Result<Decided<DrawConclusion>, GateError> {
+        for _ in 0..TRIES {
+            if let Some(concluded) = self.try_to_conclude(campaign, round, winners, seen).await? {
+                return Ok(concluded);
+            }
+        }
+        Err(unknown(CommandError::Lost("others bring other winners at the same time".to_owned())))
+    }
+
+    /// `None` if somebody has put other winners over these before the conclusion.
+    async fn try_to_conclude(
+        &self,
+        campaign: &CampaignId,
+        round: RoundId,
+        winners: &[u8],
+        seen: Position,
+    ) -> Result<Option<Decided<DrawConclusion>>, GateError> {
         let call = |function| Call::new(function, campaign).seen(seen).with(round.number()).with(winners.len());
         for (index, part) in winners.chunks(PART).enumerate() {
             let call = call("put_winners_v1").with(index * PART).with_bytes(part);
@@ -38,8 +57,9 @@ impl RedisGate {
             "ALREADY_DRAWN" => DrawConclusion::AlreadyDrawn,
             "NOT_DUE" => DrawConclusion::NotDue,
             "NOT_WHOLE" => DrawConclusion::NotWhole,
+            "WINNERS_NOT_THERE" => return Ok(None),
             other => return Err(unreadable(other)),
         };
-        Ok(decided.map(|()| conclusion))
+        Ok(Some(decided.map(|()| conclusion)))
     }
 }

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use self::crowd::{Arrivals, Crowd};
 use self::figures::Figures;
+use self::stage::{Secrets, Stage};
 
 /// What is to be simulated.
 #[derive(Debug, Clone, Serialize)]
@@ -68,11 +69,17 @@ pub async fn run(plan: Plan) -> anyhow::Result<Report> {
     let crowd = Crowd::of(&plan)?;
     let mut rushes = Vec::new();
     for allocation in &plan.allocations {
-        let folder = tempfile::tempdir().context("a temporary folder cannot be made")?;
-        let figures = rush::run(folder.path(), &plan, &crowd, *allocation).await;
+        let figures = run_one(&plan, &crowd, *allocation).await;
         rushes.push(figures.with_context(|| format!("the rush by {}", figures::name(*allocation)))?);
     }
     Ok(Report { arrivals: crowd.arrivals(), plan, rushes })
+}
+
+async fn run_one(plan: &Plan, crowd: &Crowd, allocation: Allocation) -> anyhow::Result<Figures> {
+    let folder = tempfile::tempdir().context("a temporary folder cannot be made")?;
+    let rules = stage::rules(allocation, plan.ratio, plan.users);
+    let stage = Stage::open(folder.path(), rules, Secrets::of(plan.seed)).await?;
+    rush::run(&stage, crowd, allocation).await
 }
 
 impl Report {

@@ -40,7 +40,7 @@ pub struct CreateCall {
 #[derive(Debug, Clone)]
 pub enum Created {
     /// The campaign and its earliest round.
-    Campaign(Box<Campaign>, Option<RoundReport>),
+    Campaign(Box<Campaign>, Option<Box<RoundReport>>),
     /// The rules are sound; nothing was written.
     Valid(Box<Rules>, CampaignState),
 }
@@ -99,7 +99,7 @@ impl Engine {
             self.recorded(&session, n).await?;
         }
         let first = self.first_round(&session).await?;
-        Ok(Created::Campaign(Box::new(campaign), first))
+        Ok(Created::Campaign(Box::new(campaign), first.map(Box::new)))
     }
 
     async fn first_round(self: &Arc<Self>, session: &Arc<Session>) -> Result<Option<RoundReport>, Fault> {

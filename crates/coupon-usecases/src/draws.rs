@@ -145,12 +145,7 @@ impl Engine {
     }
 
     /// Ranks the tickets and has the ledger keep that; `None` if the beacon is another one by now.
-    async fn conclude(
-        &self,
-        view: &RoundView,
-        plan: &DrawPlan,
-        record: DrawRecord,
-    ) -> Result<Option<Vec<u32>>, Fault> {
+    async fn conclude(&self, view: &RoundView, plan: &DrawPlan, record: DrawRecord) -> Result<Option<Vec<u32>>, Fault> {
         let round = view.spec.id;
         let root = record.root.ok_or_else(|| Fault::internal("the root was kept and is not there"))?;
         let key = self.draw_key(&view.spec, plan, &root, record.beacon.as_deref())?;
@@ -185,7 +180,9 @@ impl Engine {
 
     fn seed(&self, spec: &RoundSpec, plan: &DrawPlan) -> Result<Seed, Fault> {
         let seed = self.keys.open_seed(spec.key_id, spec.id, &plan.sealed_seed);
-        seed.ok_or_else(|| Fault::internal(format!("the seed of {} cannot be opened with key {}", spec.id, spec.key_id)))
+        seed.ok_or_else(|| {
+            Fault::internal(format!("the seed of {} cannot be opened with key {}", spec.id, spec.key_id))
+        })
     }
 
     async fn ranks_of(&self, round: RoundId, places: u32) -> Result<Vec<u32>, Fault> {

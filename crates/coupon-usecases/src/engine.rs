@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use coupon_domain::benefit::Benefit;
 use coupon_domain::code::MasterKeys;
-use coupon_domain::ids::{CampaignId, RoundId};
-use coupon_domain::model::Decided;
 use coupon_domain::draw::Seed;
 use coupon_domain::ids::UserId;
+use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::model::Decided;
 use coupon_domain::ports::{
     CampaignRepository, CouponRepository, DrawRepository, Gate, GateError, Journal, RecordRepository,
     StatisticsRepository, UserRepository,

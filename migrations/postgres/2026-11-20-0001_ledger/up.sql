@@ -90,9 +90,10 @@ CREATE TABLE rounds (
     CONSTRAINT rounds_coupon_needs_place CHECK (reserve_opens_at IS NULL OR issued <= places),
     CONSTRAINT rounds_added CHECK (added BETWEEN 0 AND 200000000),
     CONSTRAINT rounds_draw_needs_places CHECK (NOT spec ? 'draw' OR reserve_opens_at IS NOT NULL),
-    -- As many win as there are coupons, and they are known when reservation has closed.
+    -- Nobody has won before reservation has closed; then it is known how many do.
     CONSTRAINT rounds_winners CHECK (
-        NOT spec ? 'draw' OR phase IN ('PLANNED', 'RESERVING') OR (supply IS NOT NULL AND supply <= places)
+        NOT spec ? 'draw'
+        OR CASE WHEN phase IN ('PLANNED', 'RESERVING') THEN issued = 0 ELSE supply IS NOT NULL AND supply <= places END
     ),
     CONSTRAINT rounds_drawn CHECK (NOT drawn OR (spec ? 'draw' AND phase NOT IN ('PLANNED', 'RESERVING'))),
     CONSTRAINT rounds_delay CHECK (delay BETWEEN 0 AND 3600000000 AND (drawn OR delay = 0)),

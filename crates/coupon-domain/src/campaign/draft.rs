@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Allocation, Rules, Validity};
 use crate::benefit::{Benefit, BenefitKind};
+use crate::round::RoundSpec;
 use crate::schedule::{Schedule, Start};
 use crate::supply::Supply;
 use crate::time::Timestamp;
@@ -77,8 +78,13 @@ impl RulesDraft {
     /// # Errors
     /// As [`RulesDraft::check`].
     pub fn check_change(self, before: Option<&Rules>, now: Timestamp) -> Result<Rules, Vec<Violation>> {
-        let new_schedule = before.is_none_or(|rules| self.schedule.as_ref() != Some(&rules.schedule));
-        let new_validity = before.is_none_or(|rules| self.validity != Some(rules.validity));
+        let new_schedule = before.is_none_or(|rules| {
+            // Leads are looked at only where places are needed.
+            let new_places = self.reservation_required && !rules.reservation_required;
+            new_places || self.schedule.as_ref() != Some(&rules.schedule)
+        });
+        let new_validity =
+            before.is_none_or(|rules| self.validity != Some(rules.validity) || self.allocation != rules.allocation);
         let mut wrong = Vec::new();
         let mut expect = |holds: bool, field: &'static str, description: &str| {
             if !holds {
@@ -153,13 +159,10 @@ impl RulesDraft {
                 check_schedule(schedule, self.reservation_required, now, &mut expect);
             }
             if new_schedule || new_validity {
-                check_validity(self.validity, schedule, now, &mut expect);
+                check_validity(self.validity, schedule, self.allocation, now, &mut expect);
             }
         }
         wrong.extend(self.schedule.as_ref().filter(|_| new_schedule).and_then(|s| overlap(s, now)));
-        if self.allocation == Allocation::Draw && self.total_limit.is_some() && wrong.is_empty() {
-            wrong.extend(self.schedule.as_ref().and_then(|s| promised_twice(s, now)));
-        }
 
         let count = |value: Option<i64>| value.and_then(|v| u32::try_from(v).ok());
         match (self.benefit, self.supply, self.schedule, self.validity) {
@@ -271,6 +274,7 @@ fn check_schedule(
 fn check_validity(
     validity: Option<Validity>,
     schedule: &Schedule,
+    allocation: Allocation,
     now: Timestamp,
     expect: &mut impl FnMut(bool, &'static str, &str),
 ) {
@@ -281,11 +285,16 @@ fn check_validity(
                 Start::Recurring(recurrence) => recurrence.last(),
             };
             expect(at > now, "campaign.validity.at", "must lie in the future");
+            // A coupon that is claimed after a late draw must not have expired by then.
+            let longest_delay = match allocation {
+                Allocation::FirstCome => Duration::ZERO,
+                Allocation::Draw => RoundSpec::LONGEST_DELAY,
+            };
             match last_start {
                 Some(last) => expect(
-                    at >= schedule.claim_window(last).closes,
+                    at >= schedule.claim_window(last).closes.plus(longest_delay),
                     "campaign.validity.at",
-                    "must not be before the last round closes",
+                    "must not be before the last round closes, and an hour later where the allocation is DRAW: a late draw moves it",
                 ),
                 None => expect(
                     false,
@@ -311,21 +320,6 @@ fn overlap(schedule: &Schedule, now: Timestamp) -> Option<Violation> {
     Some(Violation::new(
         "campaign.schedule.claim_duration",
         format!("must not let rounds overlap: {} still claims when {} starts", text(first), text(second)),
-    ))
-}
-
-/// Two drawn rounds of which the second's winners are counted while the first's still claim: both would be promised the same rest of the
-/// total limit.
-fn promised_twice(schedule: &Schedule, now: Timestamp) -> Option<Violation> {
-    let promised = schedule.claim_duration + schedule.reserve_close_lead;
-    let (first, second) = Schedule { claim_duration: promised, ..schedule.clone() }.overlapping_pair(now)?;
-    Some(Violation::new(
-        "campaign.schedule.reserve_close_lead",
-        format!(
-            "must let drawn rounds that share a total_limit follow one another: {} still claims when reservation for {} closes",
-            text(first),
-            text(second)
-        ),
     ))
 }
 

@@ -195,6 +195,12 @@ impl RoundModel {
         Window { opens: opens.plus(self.delay), closes: closes.plus(self.delay) }
     }
 
+    /// Coupons that winners may still claim.
+    pub(super) fn promised(&self) -> u64 {
+        let to_winners = self.spec.draw.is_some() && (Phase::Waiting..=Phase::Claiming).contains(&self.phase);
+        if to_winners { u64::from(self.supply.unwrap_or(0).saturating_sub(self.issued)) } else { 0 }
+    }
+
     /// When it is over. Claims wait for the draw: the window will move by its delay.
     pub(super) fn closes(&self) -> Timestamp {
         let closes = self.claim().closes;

@@ -185,6 +185,22 @@ fn a_validity_in_the_past_is_left_alone_if_neither_it_nor_the_schedule_changes()
 }
 
 #[test]
+fn a_validity_that_was_long_enough_may_be_too_short_for_a_draw() {
+    let before = once(3600, 7200);
+    let draw = Rules { allocation: Allocation::Draw, ..before.clone() };
+    assert_eq!(wrong(&before, &draw, 0), ["campaign.validity.at"]);
+}
+
+#[test]
+fn leads_that_did_not_matter_are_checked_when_places_are_asked_for() {
+    let schedule = Schedule { reserve_lead: Duration::ZERO, ..rules().schedule };
+    let before = Rules { reservation_required: false, schedule, ..rules() };
+    assert!(RulesDraft::from(before.clone()).check(second(0)).is_ok(), "without places leads do not matter");
+    let places = Rules { reservation_required: true, ..before.clone() };
+    assert_eq!(wrong(&before, &places, 0), ["campaign.schedule.reserve_lead", "campaign.schedule.reserve_close_lead"]);
+}
+
+#[test]
 fn what_has_nothing_to_do_with_time_is_checked_in_every_change() {
     let before = once(3600, 7200);
     let change = Rules { title: String::new(), supply: Supply::Fixed(0), ..before.clone() };

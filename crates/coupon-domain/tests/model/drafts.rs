@@ -158,22 +158,11 @@ fn without_places_or_from_a_shared_pool_nothing_can_be_drawn() {
 }
 
 #[test]
-fn drawn_rounds_that_share_a_total_limit_follow_one_another() {
-    let every = |expression: &'static str, total_limit| {
-        wrong_draw(|d| {
-            d.schedule = Some(at(cron(expression, None, None)));
-            d.total_limit = total_limit;
-        })
-    };
-    // Reservation closes a minute before claims, and they last a minute.
-    assert_eq!(every("* * * * *", Some(5)), ["campaign.schedule.reserve_close_lead"]);
-    assert_eq!(every("* * * * *", None), [""; 0]);
-    assert_eq!(every("*/2 * * * *", Some(5)), [""; 0]);
-    let first_come = |d: &mut RulesDraft| {
-        d.schedule = Some(at(cron("* * * * *", None, None)));
-        d.total_limit = Some(5);
-    };
-    assert_eq!(wrong(first_come), [""; 0]);
+fn coupons_of_a_draw_are_valid_longer_than_it_can_be_late() {
+    let until = |at| wrong_draw(|d| d.validity = Some(Validity::At(second(at))));
+    // Claims last from 3600 to 3660, and a late draw moves them by an hour at most.
+    assert_eq!(until(3660 + 3599), ["campaign.validity.at"]);
+    assert_eq!(until(3660 + 3600), [""; 0]);
 }
 
 #[test]

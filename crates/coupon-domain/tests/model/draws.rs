@@ -204,6 +204,20 @@ fn as_many_win_as_the_share_the_cap_the_additions_the_places_and_the_total_limit
 }
 
 #[test]
+fn winners_whose_draw_was_late_get_their_coupons_though_the_next_round_shares_the_total_limit() {
+    let rules = Rules { total_limit: Some(5), max_per_user: Some(2), ..rules() };
+    let places = |number, opens| drawn(round(number, opens, true, Supply::Fixed(4), 9), Some(5));
+    let mut gate = Gate::with(rules, [places(1, 100), places(2, 160)]);
+    gate.at(50).reserve_many(1, 4);
+    gate.at(110).reserve_many(2, 4);
+    assert_eq!(gate.at(145).conclude(1, &[0, 1, 2, 3]), DrawConclusion::Drawn(seconds(45)));
+    // Reservation for round 2 closes while round 1 claims from 145 to 165.
+    assert_eq!(gate.at(150).conclude(2, &[3]), DrawConclusion::Drawn(Duration::ZERO));
+    assert_eq!(gate.at(160).claim(2, "u-3"), issued(0, 160));
+    assert_eq!(gate.coupons_for(1, 4), 4);
+}
+
+#[test]
 fn the_total_limit_counts_as_it_is_when_reservation_closes() {
     let rules = Rules { total_limit: Some(3), max_per_user: Some(2), ..rules() };
     let open = round(1, 10, false, Supply::Fixed(9), 9);

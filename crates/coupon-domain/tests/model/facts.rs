@@ -132,6 +132,14 @@ impl Facts {
         self.rules.total_limit.map(|limit| u64::from(limit) - self.coupons.len() as u64)
     }
 
+    /// What it leaves to a round whose reservation closes: nothing that winners of other rounds may still claim.
+    pub(crate) fn left_to_promise(&self) -> Option<u64> {
+        let open = |round: &RoundFacts| round.phase > Phase::Reserving && round.phase < Phase::Closed;
+        let drawn = self.in_gate().filter(|(_, round)| round.spec.draw.is_some() && open(round));
+        let promised: u64 = drawn.map(|(id, round)| u64::from(round.supply.unwrap_or(0) - self.coupons_of(*id))).sum();
+        self.left().map(|left| left.saturating_sub(promised))
+    }
+
     /// The supply of a round whose reservation closes now. Drawn, it is the number of winners: no more than places, nor than is left.
     pub(crate) fn supply_at_close(&self, id: RoundId) -> Option<u32> {
         let round = &self.rounds[&id];
@@ -145,7 +153,11 @@ impl Facts {
             (Supply::SharedPool, _) => return None,
         };
         let supply = planned + u64::from(round.added);
-        let most = if round.spec.draw.is_some() { self.left().unwrap_or(MOST).min(u64::from(places)) } else { MOST };
+        let most = if round.spec.draw.is_some() {
+            self.left_to_promise().unwrap_or(MOST).min(u64::from(places))
+        } else {
+            MOST
+        };
         Some(u32::try_from(supply.min(most)).expect("few"))
     }
 

@@ -72,17 +72,24 @@ impl Observer {
         rest
     }
 
-    /// The boundaries that the gate has to tell of now.
+    /// The boundaries that the gate has to tell of now, each on what is known after the one before.
     fn passed(&self, rounds: &[RoundId], at: Timestamp) -> Vec<Row> {
-        let left = self.facts.left();
-        let behind = rounds.iter().map(|id| (*id, &self.facts.rounds[id])).filter(|(_, r)| r.phase_at(at) > r.phase);
-        let row = |(round, facts): (RoundId, &RoundFacts)| {
+        let mut then = self.facts.clone();
+        let mut rows = Vec::new();
+        for round in rounds {
+            let (facts, left) = (&then.rounds[round], then.left_to_promise());
             let phase = facts.phase_at(at);
+            if phase <= facts.phase {
+                continue;
+            }
             let closes = facts.phase <= Phase::Reserving && phase > Phase::Reserving;
-            let supply = if closes { self.facts.supply_at_close(round) } else { facts.supply };
-            Row::Phase { round, phase, places: self.facts.places_of(round), supply, left }
-        };
-        behind.map(row).collect()
+            let supply = if closes { then.supply_at_close(*round) } else { facts.supply };
+            let places = then.places_of(*round);
+            let facts = then.rounds.get_mut(round).expect("it is open");
+            (facts.phase, facts.supply) = (phase, supply);
+            rows.push(Row::Phase { round: *round, phase, places, supply, left });
+        }
+        rows
     }
 
     fn latch(&mut self, row: &Row, n: u64) {

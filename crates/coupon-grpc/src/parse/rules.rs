@@ -30,7 +30,8 @@ pub(super) fn draft(mut campaign: pb::Campaign, named: &[RulesField], fields: &m
             F::RegisteredUsersOnly => draft.registered_users_only = campaign.registered_users_only,
             F::NoticeLeads => draft.notice_leads = notice_leads(&campaign.notice_leads, fields),
             F::BeaconSource => {
-                draft.beacon_source = Some(std::mem::take(&mut campaign.beacon_source)).filter(|source| !source.is_empty());
+                draft.beacon_source =
+                    Some(std::mem::take(&mut campaign.beacon_source)).filter(|source| !source.is_empty());
             }
         }
     }

@@ -5,8 +5,8 @@ use coupon_domain::campaign::{Allocation, Campaign, CampaignState, Rules, Validi
 use coupon_domain::choice::Verb;
 use coupon_domain::round::Phase;
 use coupon_domain::schedule::{Schedule, Start};
-use coupon_domain::supply::{Ratio, Rounding, Supply};
 use coupon_domain::stats::Deciles;
+use coupon_domain::supply::{Ratio, Rounding, Supply};
 use coupon_proto::v1 as pb;
 use coupon_usecases::campaigns::Created;
 use coupon_usecases::draws::{DrawReport, Published};
@@ -20,7 +20,7 @@ pub(crate) fn created(created: Created) -> pb::CreateCampaignResponse {
     match created {
         Created::Campaign(campaign, first) => pb::CreateCampaignResponse {
             campaign: Some(self::campaign(*campaign)),
-            first_round: first.map(|first| round(first).0),
+            first_round: first.map(|first| round(*first).0),
         },
         Created::Valid(rules, state) => {
             pb::CreateCampaignResponse { campaign: Some(self::rules(*rules, state)), first_round: None }
@@ -157,8 +157,7 @@ pub(crate) fn round(report: RoundReport) -> (pb::Round, Option<pb::Witness>) {
 /// A page of rounds.
 pub(crate) fn round_page(reports: Vec<RoundReport>, limit: u32) -> pb::ListRoundsResponse {
     let full = reports.len() >= limit as usize;
-    let next_page_token =
-        reports.last().filter(|_| full).map(|last| last.view.spec.id.to_string()).unwrap_or_default();
+    let next_page_token = reports.last().filter(|_| full).map(|last| last.view.spec.id.to_string()).unwrap_or_default();
     pb::ListRoundsResponse { rounds: reports.into_iter().map(|report| round(report).0).collect(), next_page_token }
 }
 

@@ -131,8 +131,7 @@ impl CampaignService for Services {
         request: Request<pb::SetBeaconRequest>,
     ) -> Result<Response<pb::SetBeaconResponse>, Status> {
         let (campaign, round, beacon, request) = parse::set_beacon(request.into_inner()).map_err(status::of)?;
-        let beacon_source =
-            self.engine.set_beacon(&campaign, round, &beacon, request).await.map_err(status::of)?;
+        let beacon_source = self.engine.set_beacon(&campaign, round, &beacon, request).await.map_err(status::of)?;
         Ok(Response::new(pb::SetBeaconResponse { round_id: round.to_string(), beacon_source, beacon }))
     }
 

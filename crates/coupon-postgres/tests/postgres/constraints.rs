@@ -7,7 +7,7 @@ use crate::migrated;
 use crate::shop::Shop;
 
 /// What is written, and the constraint that refuses it.
-const BAD_ROWS: [(&str, &str); 69] = [
+const BAD_ROWS: [(&str, &str); 70] = [
     ("INSERT INTO installation (only_row, id) VALUES (false, gen_random_uuid())", "installation_only_row"),
     ("UPDATE campaigns SET state = 'OVER'", "campaigns_state"),
     ("UPDATE campaigns SET revision = 0", "campaigns_revision"),
@@ -43,6 +43,11 @@ const BAD_ROWS: [(&str, &str); 69] = [
     ),
     (
         "UPDATE rounds SET spec = spec || '{\"draw\": {}}', places = 3, supply = NULL,
+            reserve_opens_at = claim_opens_at - interval '2 s', reserve_closes_at = claim_opens_at",
+        "rounds_winners",
+    ),
+    (
+        "UPDATE rounds SET spec = spec || '{\"draw\": {}}', places = 3, phase = 'RESERVING',
             reserve_opens_at = claim_opens_at - interval '2 s', reserve_closes_at = claim_opens_at",
         "rounds_winners",
     ),

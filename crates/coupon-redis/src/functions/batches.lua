@@ -58,7 +58,7 @@ local function begin(keys, args)
         campaign = campaign,
         round = round,
         admitted = args[4] == '1' or not round.registered_only,
-        lines = { advance(round, campaign.at, left_in_total(campaign)) },
+        lines = { advance(round, campaign) },
         -- What each user has had before this batch: a seat in the round, coupons of the campaign.
         seats = get_all(round.key .. ':u', args, HEAD + 1),
         counts = counts or {},

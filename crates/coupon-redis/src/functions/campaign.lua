@@ -53,11 +53,6 @@ local function campaign_of(keys, args)
     return campaign
 end
 
--- Coupons that the total limit leaves; nil without one.
-local function left_in_total(campaign)
-    return campaign.total_limit and math.max(campaign.total_limit - campaign.issued, 0)
-end
-
 -- Appends the lines as one entry of so many decisions, if any, and begins the reply: position, time, and the entry's parts.
 -- The chain hash is that of coupon-domain's `Entry::chain`.
 local function decide(campaign, lines, decisions)

@@ -65,10 +65,10 @@ local function conclude_draw(keys, args)
     if none then
         return none
     end
-    local lines = { advance(round, campaign.at, left_in_total(campaign)) }
+    local lines = { advance(round, campaign) }
     local answer, delay = conclusion(round, campaign.at, tonumber(args[4]), args[5])
     if answer == 'WINNERS_NOT_THERE' then
-        return { answer }
+        return answered(campaign, {}, answer)
     elseif answer == 'DRAWN' then
         lines[#lines + 1] = 'drawn r-' .. round.number .. ' ' .. whole(round.supply or 0) .. ' ' .. args[5] .. ' ' ..
             whole(delay)

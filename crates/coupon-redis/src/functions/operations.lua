@@ -5,9 +5,9 @@ local ADD_SUPPLY = 'ADD_SUPPLY'
 
 -- Advances all rounds that the clock says: the journal's lines, and those rounds, still to be written.
 local function advance_all(campaign, rounds)
-    local left, lines, advanced = left_in_total(campaign), {}, {}
+    local lines, advanced = {}, {}
     for _, round in ipairs(rounds) do
-        local line = advance(round, campaign.at, left)
+        local line = advance(round, campaign, rounds)
         if line then
             lines[#lines + 1] = line
             advanced[#advanced + 1] = round
@@ -212,7 +212,7 @@ local function addition_refusal(campaign, round, amount)
 end
 
 local function add_to_round(campaign, round, amount, request)
-    local lines = { advance(round, campaign.at, left_in_total(campaign)) }
+    local lines = { advance(round, campaign) }
     local refusal = addition_refusal(campaign, round, amount)
     if not refusal then
         round.added, round.supply = round.added + amount, round.supply and round.supply + amount

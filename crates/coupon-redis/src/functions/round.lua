@@ -205,13 +205,28 @@ local function supply_for(round, left)
     return limit and math.min(supply, round.places, left or math.huge) or supply
 end
 
+-- What the total limit leaves to a round whose reservation closes, nil without one: what winners of others may still claim is not left.
+local function left_in_total(campaign, rounds)
+    if not campaign.total_limit then
+        return nil
+    end
+    local left = campaign.total_limit - campaign.issued
+    for _, round in ipairs(rounds) do
+        if round.draw_limit and RANK[round.phase] > RANK.RESERVING and RANK[round.phase] < RANK.CLOSED then
+            left = left - math.max((round.supply or 0) - round.issued, 0)
+        end
+    end
+    return math.max(left, 0)
+end
+
 -- Latches the phase that the clock says; from then on it does not go back. The journal's line, or nil if nothing changed.
--- left: coupons that the campaign's total limit leaves.
-local function advance(round, at, left)
-    local phase = phase_at(round, at)
+-- rounds: all of the campaign, if they have been read.
+local function advance(round, campaign, rounds)
+    local phase = phase_at(round, campaign.at)
     if RANK[phase] <= RANK[round.phase] then
         return nil
     end
+    local left = left_in_total(campaign, rounds or read_rounds(campaign.key))
     if RANK[phase] > RANK.RESERVING and RANK[round.phase] <= RANK.RESERVING then
         round.supply = supply_for(round, left)
     end

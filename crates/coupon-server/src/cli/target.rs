@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::settings::Settings;
 
@@ -16,25 +16,22 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub(super) struct Target {
     /// The service to ask, as http://127.0.0.1:50051 [default: the one at --listen]
-    #[arg(long, value_name = "URL", value_parser = endpoint)]
-    target: Option<Endpoint>,
+    #[arg(long, value_name = "URL", value_parser = address)]
+    target: Option<Uri>,
 }
 
-fn endpoint(url: &str) -> Result<Endpoint, String> {
-    if !url.starts_with("http://") {
-        return Err("must begin with http://".to_owned());
-    }
-    Endpoint::from_shared(url.to_owned()).map_err(|error| error.to_string())
+fn address(url: &str) -> Result<Uri, String> {
+    let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
+    if uri.scheme_str() == Some("http") { Ok(uri) } else { Err("must begin with http://".to_owned()) }
 }
 
 impl Target {
     pub(super) async fn connect(&self, settings: &Settings) -> anyhow::Result<Channel> {
-        let endpoint = match &self.target {
-            Some(endpoint) => endpoint.clone(),
-            None => Endpoint::from_shared(format!("http://{}", settings.listen))?,
+        let uri = match &self.target {
+            Some(uri) => uri.clone(),
+            None => format!("http://{}", settings.listen).parse()?,
         };
-        let uri = endpoint.uri().clone();
-        let endpoint = endpoint
+        let endpoint = Endpoint::from(uri.clone())
             .connect_timeout(CONNECT_WITHIN)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE);

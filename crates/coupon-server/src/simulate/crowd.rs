@@ -61,7 +61,7 @@ impl Crowd {
     /// # Errors
     /// If a latency is out of range.
     pub fn of(plan: &Plan) -> anyhow::Result<Self> {
-        let mut chance = chance(plan.seed, 1);
+        let mut chance = chance(plan.seed, 0);
         let (fast, slow, reaction) = (spread(plan.fast_latency)?, spread(plan.slow_latency)?, spread(REACTION)?);
         let window = Schedule::RESERVE_LEAD - Schedule::RESERVE_CLOSE_LEAD;
         let mut visitor = |number: u32| {
@@ -94,23 +94,30 @@ impl Crowd {
     pub(super) fn arrivals(&self) -> Arrivals {
         let claims = self.in_order(|visitor| visitor.claims);
         // The few that come much later would press all others together.
-        let most = claims.len() * 99 / 100;
-        let shown = claims.get(most).map_or(Duration::ZERO, |(at, _)| *at).max(Duration::from_millis(1));
-        let width = shown / u32::try_from(BARS).unwrap_or(u32::MAX);
-        let mut arrivals = Arrivals { bar: width, fast: vec![0; BARS], slow: vec![0; BARS], later: 0 };
-        for (at, number) in claims {
-            let bar = usize::try_from(at.as_nanos() / width.as_nanos().max(1)).unwrap_or(usize::MAX);
-            let bars = match self.visitors[number].network {
+        let shown = claims.get(claims.len() * 99 / 100).map_or(Duration::ZERO, |(at, _)| *at);
+        let bar = round_step(shown / BARS);
+        let number = |at: Duration| usize::try_from(at.as_nanos() / bar.as_nanos()).unwrap_or(usize::MAX);
+        let bars = vec![0; number(shown) + 1];
+        let mut arrivals = Arrivals { bar, fast: bars.clone(), slow: bars, later: 0 };
+        for (at, visitor) in claims {
+            let bars = match self.visitors[visitor].network {
                 Network::Fast => &mut arrivals.fast,
                 Network::Slow => &mut arrivals.slow,
             };
-            *bars.get_mut(bar).unwrap_or(&mut arrivals.later) += 1;
+            *bars.get_mut(number(at)).unwrap_or(&mut arrivals.later) += 1;
         }
         arrivals
     }
 }
 
-const BARS: usize = 60;
+/// Of a chart at most, about.
+const BARS: u32 = 80;
+
+/// At least so long: 1, 2 or 5 milliseconds, or ten times, a hundred times as long and so on.
+fn round_step(least: Duration) -> Duration {
+    let mut steps = (0..).flat_map(|power| [1, 2, 5].map(|digit| Duration::from_millis(digit * 10_u64.pow(power))));
+    steps.find(|step| *step >= least).unwrap_or(least)
+}
 
 /// How many claims arrived, by the time since claims opened.
 #[derive(Debug, Clone, Serialize)]

@@ -116,7 +116,11 @@ impl Figures {
             let (count, won) = claims.fold((0, 0), |(count, won), claim| (count + 1, won + u64::from(claim.won)));
             Share::new(count, won)
         };
-        let refused = |((verb, refusal), count): ((Verb, Refusal), u64)| Refused { call: call(verb), reason: refusal.as_str(), count };
+        let refused = |((verb, refusal), count): ((Verb, Refusal), u64)| Refused {
+            call: call(verb),
+            reason: refusal.as_str(),
+            count,
+        };
         Ok(Self {
             allocation,
             places: view.places,

@@ -32,7 +32,8 @@ fn summary(rush: &Figures) -> String {
     let [first, .., last] = &rush.deciles[..] else {
         return format!("With <b>{name}</b>, {} coupons were issued.", rush.issued);
     };
-    let gone = rush.sold_out_after.map_or_else(String::new, |at| format!(", and all coupons are gone after {at:.2} seconds"));
+    let gone =
+        rush.sold_out_after.map_or_else(String::new, |at| format!(", and all coupons are gone after {at:.2} seconds"));
     match rush.allocation {
         Allocation::FirstCome => format!(
             "With <b>{name}</b> speed decides: of the tenth that arrives first {} get a coupon, of the tenth that arrives last {}{gone}. On \

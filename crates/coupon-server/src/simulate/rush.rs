@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -16,10 +15,9 @@ use coupon_usecases::error::Fault;
 use futures::future::maybe_done;
 use futures::poll;
 
-use super::Plan;
 use super::crowd::Crowd;
 use super::figures::{Claim, Figures};
-use super::stage::{Secrets, Stage, rules, until};
+use super::stage::{Stage, until};
 
 /// Calls of one instant at most.
 pub(super) const GROUP: usize = 10_000;
@@ -34,14 +32,12 @@ type Answered = Result<Option<Refusal>, Fault>;
 /// What was refused, by call and reason.
 pub(super) type Refusals = BTreeMap<(Verb, Refusal), u64>;
 
-/// Plays a rush in a new folder.
+/// Plays a rush on a new stage, and ends its engine.
 ///
 /// # Errors
 /// If the stores fail, or what was answered is not what the ledger has.
-pub async fn run(folder: &Path, plan: &Plan, crowd: &Crowd, allocation: Allocation) -> anyhow::Result<Figures> {
-    let rules = rules(allocation, plan.ratio, plan.users);
-    let stage = Stage::open(folder, rules, Secrets::of(plan.seed)).await?;
-    let played = Rush { stage: &stage, crowd, told: Told::default() }.play().await;
+pub async fn run(stage: &Stage, crowd: &Crowd, allocation: Allocation) -> anyhow::Result<Figures> {
+    let played = Rush { stage, crowd, told: Told::default() }.play().await;
     stage.engine.stop().await;
     let told = played?;
     let record = stage.stores.campaigns.round(stage.round).await?;
@@ -84,9 +80,9 @@ impl Rush<'_> {
         for (at, calls) in groups(&calls, RESERVED_TOGETHER) {
             self.stage.clock.stand_at(Some(opens.plus(at)));
             let asks = self.asks(calls);
-            let answers = in_order(asks.iter().map(async |ask| {
-                engine.reserve(ask).await.map(|reserved| refusal(reserved.asked.outcome))
-            }));
+            let answers = in_order(
+                asks.iter().map(async |ask| engine.reserve(ask).await.map(|reserved| refusal(reserved.asked.outcome))),
+            );
             for answered in answers.await {
                 self.told.places += u64::from(self.told.note(Verb::Reserve, answered));
             }

@@ -59,7 +59,7 @@ impl Secrets {
     /// Those of a simulation's seed. They guard nothing.
     #[must_use]
     pub fn of(seed: u64) -> Self {
-        let mut chance = chance(seed, 0);
+        let mut chance = chance(seed, 1);
         Self { master_key: chance.random(), draw_seed: chance.random(), nonce: chance.random() }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use coupon_domain::campaign::Allocation;
+use indicatif::HumanCount;
 
 use super::Report;
 use super::figures::{Figures, Share, name};
@@ -58,11 +59,11 @@ pub(super) fn win_rates(report: &Report) -> String {
     for (tenth, label) in ["first", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th", "last"].iter().enumerate() {
         shapes += &text(LEFT + group * (tenth as f64 + 0.5), BOTTOM + 18.0, "minor", "middle", label);
     }
-    shapes += &text((LEFT + RIGHT) / 2.0, BOTTOM + 40.0, "minor", "middle", "tenth of the claims, in order of arrival");
+    let axis = format!("tenths of the claims, in order of arrival; dashed: an equal chance, {}", share(&report.plan));
+    shapes += &text((LEFT + RIGHT) / 2.0, BOTTOM + 40.0, "minor", "middle", &axis);
     let ratio = report.plan.ratio;
     let chance = y(f64::from(ratio.numerator()) / f64::from(ratio.denominator()));
     shapes += &format!("<path class=\"mark\" d=\"M{LEFT} {chance:.1}H{RIGHT}\"/>");
-    shapes += &text(RIGHT, chance - 6.0, "", "end", &format!("an equal chance: {}", share(&report.plan)));
     let legend: Vec<_> = report.rushes.iter().map(|rush| (class(rush.allocation), name(rush.allocation))).collect();
     chart("Who gets a coupon", &legend, &shapes)
 }
@@ -71,34 +72,30 @@ pub(super) fn win_rates(report: &Report) -> String {
 pub(super) fn arrivals(report: &Report) -> String {
     let arrivals = &report.arrivals;
     let bars = arrivals.fast.iter().zip(&arrivals.slow);
-    let most = bars.clone().map(|(fast, slow)| fast + slow).max().unwrap_or(0).max(1) as f64;
-    let y = |claims: u64| BOTTOM - claims as f64 / most * (BOTTOM - TOP);
+    let most = bars.clone().map(|(fast, slow)| fast + slow).max().unwrap_or(0).max(1);
+    let y = |claims: u64| BOTTOM - claims as f64 / most as f64 * (BOTTOM - TOP);
     let width = (RIGHT - LEFT) / arrivals.fast.len().max(1) as f64;
-    let second = (RIGHT - LEFT) / (arrivals.bar.as_secs_f64() * arrivals.fast.len() as f64).max(f64::MIN_POSITIVE);
 
-    let mut shapes = grid_line(BOTTOM, "0") + &grid_line(TOP, &format!("{most}"));
-    for (number, (fast, slow)) in bars.enumerate() {
-        let x = LEFT + width * number as f64;
-        let from = arrivals.bar * u32::try_from(number).unwrap_or(u32::MAX);
-        let tip = format!("{} from {}: {fast} fast, {slow} slow", seconds(arrivals.bar), seconds(from));
+    let mut shapes = grid_line(BOTTOM, "0") + &grid_line(TOP, &HumanCount(most).to_string());
+    for (number, (fast, slow)) in (0..).zip(bars) {
+        let (x, from) = (LEFT + width * f64::from(number), arrivals.bar * number);
+        let tip = format!("from {} to {}: {fast} fast, {slow} slow", time(from), time(from + arrivals.bar));
         shapes += &bar("fast", (x, y(*fast)), (width * 0.9, BOTTOM), &tip);
         shapes += &bar("slow", (x, y(fast + slow)), (width * 0.9, y(*fast)), &tip);
+        if number % 10 == 0 {
+            shapes += &text(x, BOTTOM + 18.0, "minor", "middle", &time(from));
+        }
     }
-    for quarter in 0..=4 {
-        let x = LEFT + (RIGHT - LEFT) * f64::from(quarter) / 4.0;
-        let at = arrivals.bar.mul_f64(arrivals.fast.len() as f64 * f64::from(quarter) / 4.0);
-        let anchor = if quarter == 4 { "end" } else { "middle" };
-        shapes += &text(x, BOTTOM + 18.0, "minor", anchor, &seconds(at));
-    }
-    let more = if arrivals.later > 0 { format!("; {} came later", arrivals.later) } else { String::new() };
-    let axis = format!("since claims opened, in steps of {}{more}", seconds(arrivals.bar));
+    let later = if arrivals.later > 0 { format!("; {} later", HumanCount(arrivals.later)) } else { String::new() };
+    let axis = format!("since claims opened, in steps of {}{later}", time(arrivals.bar));
     shapes += &text((LEFT + RIGHT) / 2.0, BOTTOM + 40.0, "minor", "middle", &axis);
     let first_come = report.rushes.iter().find(|rush| rush.allocation == Allocation::FirstCome);
     if let Some(at) = first_come.and_then(|rush| rush.sold_out_after) {
-        let x = (LEFT + at * second).min(RIGHT);
-        shapes += &format!("<path class=\"mark\" d=\"M{x:.1} {}V{BOTTOM}\"/>", TOP - 8.0);
-        let label = format!("FIRST_COME is sold out after {}", seconds(Duration::from_secs_f64(at)));
-        shapes += &text(x + 6.0, TOP - 2.0, "", "start", &label);
+        let x = (LEFT + width * at / arrivals.bar.as_secs_f64()).min(RIGHT);
+        shapes += &format!("<path class=\"mark\" d=\"M{x:.1} {}V{BOTTOM}\"/>", TOP - 12.0);
+        let label = format!("FIRST_COME is sold out after {}", time(Duration::from_secs_f64(at)));
+        let (x, anchor) = if x < (LEFT + RIGHT) / 2.0 { (x + 6.0, "start") } else { (x - 6.0, "end") };
+        shapes += &text(x, TOP - 6.0, "", anchor, &label);
     }
     chart("When the claims arrive", &[("fast", "fast networks"), ("slow", "slow networks")], &shapes)
 }
@@ -152,7 +149,7 @@ fn tip(rush: &Figures, tenth: usize, part: &Share) -> String {
     )
 }
 
-fn seconds(span: Duration) -> String {
+fn time(span: Duration) -> String {
     if span < Duration::from_secs(1) {
         format!("{} ms", span.as_millis())
     } else {

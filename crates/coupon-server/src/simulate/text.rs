@@ -28,7 +28,7 @@ pub(super) fn of(report: &Report) -> String {
     lines.push(row("win rate, fast networks", rushes, |rush| rate(&rush.fast)));
     lines.push(row("win rate, slow networks", rushes, |rush| rate(&rush.slow)));
     lines.push(row("chi-square of the tenths", rushes, |rush| rounded(rush.chi_square)));
-    lines.push(row("p", rushes, |rush| rounded(rush.p_value)));
+    lines.push(row("p (by chance alone)", rushes, |rush| rounded(rush.p_value)));
     if rushes.iter().any(|rush| !rush.deciles.is_empty()) {
         lines.push(String::new());
         lines.extend(tenths(report));
@@ -54,7 +54,8 @@ fn introduction(plan: &Plan) -> String {
 
 /// Win rates by order of arrival, as bars.
 fn tenths(report: &Report) -> Vec<String> {
-    let mut lines = vec![format!("Who won, by order of arrival. The same chance for every place: {}.", share(&report.plan))];
+    let mut lines =
+        vec![format!("Who won, by order of arrival. The same chance for every place: {}.", share(&report.plan))];
     let cell = |text: &str| format!("{text:<width$}", width = BAR + 12);
     let heads: String = report.rushes.iter().map(|rush| cell(name(rush.allocation))).collect();
     lines.push(format!("{:<14}{}", "", heads.trim_end()));
@@ -91,9 +92,8 @@ fn bar(share: f64) -> String {
 }
 
 fn ordinal(tenth: usize) -> &'static str {
-    const ORDINALS: [&str; 10] = [
-        "first tenth", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "last tenth",
-    ];
+    const ORDINALS: [&str; 10] =
+        ["first tenth", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "last tenth"];
     ORDINALS[tenth]
 }
 
@@ -114,11 +114,12 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// Two figures behind the point, and small ones as powers of ten.
+/// Small ones as powers of ten.
 pub(super) fn rounded(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),
-        Some(value) if value != 0.0 && value < 0.001 => format!("{value:.0e}"),
+        Some(0.0) => "0".to_owned(),
+        Some(value) if value < 0.001 => format!("{value:.0e}"),
         Some(value) if value < 1.0 => format!("{value:.3}"),
         Some(value) => format!("{value:.1}"),
     }
@@ -136,6 +137,6 @@ mod tests {
     #[test]
     fn small_probabilities_are_powers_of_ten() {
         let shown = [None, Some(0.0), Some(3.2e-9), Some(0.5132), Some(29_999.97)].map(rounded);
-        assert_eq!(shown, ["-", "0.000", "3e-9", "0.513", "30000.0"]);
+        assert_eq!(shown, ["-", "0", "3e-9", "0.513", "30000.0"]);
     }
 }

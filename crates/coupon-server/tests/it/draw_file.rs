@@ -48,7 +48,10 @@ impl Lottery {
         let target = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
         let engine = Arc::clone(&stage.engine);
-        tokio::spawn(serve(Service { engine, listener, ops: None, stop_timeout: Duration::from_secs(2) }, stop.clone()));
+        tokio::spawn(serve(
+            Service { engine, listener, ops: None, stop_timeout: Duration::from_secs(2) },
+            stop.clone(),
+        ));
         let spec = stage.engine.round(&stage.campaign, Some(stage.round)).await.expect("a round").view.spec;
         Self { stage, spec, target, folder, stop }
     }
@@ -189,7 +192,11 @@ async fn a_draw_that_was_tampered_with_fails_for_both_programs() {
     for change in ["one is changed", "one is missing"] {
         let mut tampered = sound.clone();
         let leaves = tampered["leaves"].as_array_mut().expect("a list");
-        if change == "one is changed" { leaves[3] = json!(other) } else { drop(leaves.pop()) }
+        if change == "one is changed" {
+            leaves[3] = json!(other)
+        } else {
+            drop(leaves.pop())
+        }
         fails(&copy, &tampered, 1, change).await;
     }
     for field in ["key", "leaves", "format"] {
@@ -233,7 +240,17 @@ async fn the_place_of_somebody_else_fails_and_half_a_place_is_no_argument() {
 async fn a_bench_of_a_small_draw_names_every_part() {
     let (code, said) = run(&["draw", "bench", "--places", "1000", "--repeat", "2"]).await;
     assert_eq!(code, 0, "{said}");
-    for part in ["root", "key", "ranks", "W-th score", "winners' bitmap", "total", "peak memory", "writing ranks", "reading ranks"] {
+    for part in [
+        "root",
+        "key",
+        "ranks",
+        "W-th score",
+        "winners' bitmap",
+        "total",
+        "peak memory",
+        "writing ranks",
+        "reading ranks",
+    ] {
         assert!(said.lines().any(|line| line.trim_start().starts_with(part)), "{part}: {said}");
     }
 }

@@ -60,11 +60,8 @@ fn hash(bytes: &[u8]) -> Hash {
 }
 
 async fn get_place(shop: &Shop, campaign: &str, round: &str, user: &str) -> pb::GetPlaceResponse {
-    let request = pb::GetPlaceRequest {
-        campaign_id: campaign.to_owned(),
-        round_id: round.to_owned(),
-        user_id: user.to_owned(),
-    };
+    let request =
+        pb::GetPlaceRequest { campaign_id: campaign.to_owned(), round_id: round.to_owned(), user_id: user.to_owned() };
     shop.instances[0].coupons.clone().get_place(request).await.expect("a place").into_inner()
 }
 
@@ -225,9 +222,17 @@ async fn every_tenth_of_arrivals_has_the_same_chance_and_so_has_whoever_shows_up
     let mut campaigns = shop.instances[0].campaigns.clone();
     let fair = campaigns.get_stats(stats(&drawn)).await.expect("stats").into_inner();
     let unfair = campaigns.get_stats(stats(&first)).await.expect("stats").into_inner();
-    assert_eq!(fair.deciles.iter().map(|tenth| (tenth.claims, tenth.won)).fold((0, 0), |(a, b), (c, w)| (a + c, b + w)), (30_000, 6000));
+    assert_eq!(
+        fair.deciles.iter().map(|tenth| (tenth.claims, tenth.won)).fold((0, 0), |(a, b), (c, w)| (a + c, b + w)),
+        (30_000, 6000)
+    );
     let refused = |stats: &pb::GetStatsResponse, reason: Reason| {
-        stats.refusals.iter().filter(|r| r.reason() == reason && r.call() == pb::CallKind::Claim).map(|r| r.count).sum::<i64>()
+        stats
+            .refusals
+            .iter()
+            .filter(|r| r.reason() == reason && r.call() == pb::CallKind::Claim)
+            .map(|r| r.count)
+            .sum::<i64>()
     };
     assert_eq!((refused(&fair, Reason::NotDrawn), refused(&unfair, Reason::SoldOut)), (24_000, 24_000));
 }
@@ -344,12 +349,8 @@ async fn without_its_beacon_a_draw_goes_on_when_claims_open(on: On) {
 }
 
 async fn add_supply(shop: &Shop, c: &str, r: &str, amount: i64) -> Result<pb::AddSupplyResponse, tonic::Status> {
-    let request = pb::AddSupplyRequest {
-        campaign_id: c.to_owned(),
-        round_id: r.to_owned(),
-        amount,
-        request_id: String::new(),
-    };
+    let request =
+        pb::AddSupplyRequest { campaign_id: c.to_owned(), round_id: r.to_owned(), amount, request_id: String::new() };
     Ok(shop.instances[0].campaigns.clone().add_supply(request).await?.into_inner())
 }
 

@@ -125,6 +125,7 @@ impl Process {
             ..plan.schedule.expect("it has one")
         };
         let campaign = pb::Campaign {
+            title: format!("drawn {closes_in:?} {}", self.address),
             supply: Some(pb::Supply { rule: Some(crate::shop::a_fifth(pb::Rounding::Floor)) }),
             allocation: pb::Allocation::Draw.into(),
             reservation_required: true,

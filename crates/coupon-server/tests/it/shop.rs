@@ -1,13 +1,13 @@
 //! A service for one test: in this process, on a free port, its stores under a test clock.
 
+mod stores;
+
 use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use coupon_domain::code::MasterKeys;
-use coupon_domain::ids::{CampaignId, RoundId, UserId};
-use coupon_domain::model::{CampaignView, Decided, Seat};
 use coupon_domain::ports::CampaignRepository as _;
 use coupon_domain::time::Timestamp;
 use coupon_embedded::Embedded;
@@ -211,45 +211,6 @@ impl Shop {
     }
 }
 
-/// Past the service's port: what its stores have.
-impl Shop {
-    /// The campaign as its gate has it, looked at anew.
-    pub(crate) async fn gate(&self, campaign: &str) -> Decided<CampaignView> {
-        let stores = &self.instances[0].stores;
-        let id = CampaignId::parse(campaign).expect("an id");
-        let standing = stores.campaigns.standing(&id).await.expect("the ledger answers").expect("a campaign");
-        stores.gate.tick(&id, standing.seen()).await.expect("the gate answers")
-    }
-
-    /// Waits until the ledger has all that the gate has decided by now.
-    pub(crate) async fn ledger_caught_up(&self, campaign: &str) {
-        let decided = self.gate(campaign).await.position;
-        let id = CampaignId::parse(campaign).expect("an id");
-        eventually(|| async {
-            let cursor = self.instances[0].stores.records.cursor(&id).await.expect("the ledger answers");
-            (cursor.position.n >= decided.n).then_some(())
-        })
-        .await;
-    }
-
-    /// Who has what in a round, in the ledger.
-    pub(crate) async fn seats(&self, round: &str) -> Vec<(UserId, Seat)> {
-        const PAGE: u32 = 10_000;
-        let round = RoundId::parse(round).expect("an id");
-        let mut seats: Vec<(UserId, Seat)> = Vec::new();
-        loop {
-            let after = seats.last().map(|(user, _)| user.clone());
-            let page = self.instances[0].stores.records.seats(round, after.as_ref(), PAGE).await;
-            let page = page.expect("the ledger answers");
-            let is_last = page.len() < PAGE as usize;
-            seats.extend(page);
-            if is_last {
-                return seats;
-            }
-        }
-    }
-}
-
 /// Asks again until there is an answer, for at most ten seconds.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
     let wait = async {
@@ -286,7 +247,8 @@ impl Instance {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        let service = Service { engine: Arc::clone(&engine), listener, ops: None, stop_timeout: Duration::from_secs(2) };
+        let service =
+            Service { engine: Arc::clone(&engine), listener, ops: None, stop_timeout: Duration::from_secs(2) };
         tokio::spawn(serve(service, stop.clone()));
         let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
         Self {

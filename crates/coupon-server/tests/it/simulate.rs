@@ -1,21 +1,16 @@
 //! The simulation: the same seed gives the same winners, and its figures are those of the ledger.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use coupon_domain::campaign::Allocation;
-use coupon_domain::ids::RoundId;
-use coupon_domain::ports::{CampaignRepository as _, RecordRepository as _, StatisticsRepository as _};
 use coupon_domain::supply::{Ratio, Rounding};
-use coupon_embedded::Embedded;
-use coupon_server::clock::ServiceClock;
+use coupon_server::simulate;
 use coupon_server::simulate::crowd::Crowd;
 use coupon_server::simulate::figures::Figures;
+use coupon_server::simulate::stage::{Secrets, Stage, rules};
 use coupon_server::simulate::{Plan, rush};
-use coupon_server::simulate;
 
 use crate::cli::run;
-use crate::shop::eventually;
 
 const BOTH: [Allocation; 2] = [Allocation::FirstCome, Allocation::Draw];
 
@@ -59,24 +54,21 @@ async fn the_figures_are_those_of_the_ledger() {
     let crowd = Crowd::of(&plan).expect("a crowd");
     for allocation in BOTH {
         let folder = tempfile::tempdir().expect("a folder");
-        let told = rush::run(folder.path(), &plan, &crowd, allocation).await.expect("simulated");
-        // The last of the background work lets go of the folder a moment later.
-        let ledger = eventually(|| async {
-            let opened = Embedded::open(folder.path(), Arc::new(ServiceClock::default()));
-            opened.ok().map(|Embedded { ledger, .. }| ledger)
-        });
-        let (ledger, round) = (ledger.await, RoundId::from_number(1).expect("a round"));
-        let view = ledger.round(round).await.expect("an answer").expect("a round").head.view;
+        let rules = rules(allocation, plan.ratio, plan.users);
+        let stage = Stage::open(folder.path(), rules, Secrets::of(plan.seed)).await.expect("a new folder");
+        let told = rush::run(&stage, &crowd, allocation).await.expect("simulated");
+        let (ledger, round) = (stage.stores, stage.round);
+        let view = ledger.campaigns.round(round).await.expect("an answer").expect("a round").head.view;
         assert_eq!((view.places, view.supply, view.issued), (told.places, Some(told.supply), told.issued));
         assert_eq!((told.places, told.supply, told.errors), (300, 60, 0));
 
-        let seats = ledger.seats(round, None, 1000).await.expect("seats");
+        let seats = ledger.records.seats(round, None, 1000).await.expect("seats");
         let winners = seats.into_iter().filter(|(_, seat)| seat.coupon.is_some()).map(|(user, _)| user);
         let mut winners_told = told.winners.clone();
         winners_told.sort_unstable();
         assert!(winners.eq(winners_told), "the same winners");
 
-        let counted = ledger.tally(round).await.expect("counts").refusals;
+        let counted = ledger.statistics.tally(round).await.expect("counts").refusals;
         let counted: Vec<_> = counted.into_iter().map(|((_, refusal), count)| (refusal.as_str(), count)).collect();
         let told_refusals: Vec<_> = told.refusals.iter().map(|refused| (refused.reason, refused.count)).collect();
         assert_eq!(counted, told_refusals);

@@ -311,7 +311,8 @@ async fn a_draw_is_cut_short(failpoint: &str, arguments: &[&str]) {
     join_all(names.iter().map(|user| service.reserve(&campaign, user))).await;
     service.start_again_without_failpoint().await;
     let claims = join_all(names.iter().map(|user| service.claim_once_drawn(&campaign, user))).await;
-    let won: Vec<_> = names.iter().zip(&claims).filter(|(_, claim)| coupon(claim).is_some()).map(|(user, _)| user).collect();
+    let won: Vec<_> =
+        names.iter().zip(&claims).filter(|(_, claim)| coupon(claim).is_some()).map(|(user, _)| user).collect();
     assert_eq!(won.len(), 20, "killed at {failpoint}");
     let draw = eventually(|| async { service.draw(&campaign, &round).await.filter(|draw| !draw.seed.is_empty()) });
     let mut expected = crate::draws::winning_tickets(&draw.await);

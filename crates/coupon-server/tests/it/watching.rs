@@ -77,7 +77,7 @@ async fn a_watcher_that_comes_again_is_told_what_has_changed_since(on: On) {
     let (_, seen) = until(&mut told, |round| round.places == Some(3)).await;
     drop(told);
     let mut again = watch(&shop, &c, &r, seen).await.expect("a stream");
-    shop.reserve(&c, &r, "one more").await.granted();
+    shop.reserve(&c, &r, "one-more").await.granted();
     let (round, _) = next(&mut again).await.expect("what has changed");
     assert_eq!(round.places, Some(4), "nothing before that");
 }

@@ -135,7 +135,10 @@ mod tests {
         for (bad, why) in [
             (&b"{\"id\":7}"[..], "is not a user: invalid type: integer `7`, expected a string at column 7"),
             (b"{\"name\":\"Ada\"}", "is not a user: missing field `id` at column 14"),
-            (b"{\"id\":\"ada\",\"nmae\":\"\"}", "is not a user: unknown field `nmae`, expected one of `id`, `name`, `metadata` at column 18"),
+            (
+                b"{\"id\":\"ada\",\"nmae\":\"\"}",
+                "is not a user: unknown field `nmae`, expected one of `id`, `name`, `metadata` at column 18",
+            ),
             (b"ada", "is not a user: expected value at column 1"),
             (b"{\"id\":\"\xff\"}", "is not a user: invalid unicode code point at column 8"),
         ] {
@@ -146,7 +149,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_that_is_too_long_is_passed_over_without_being_kept() {
-        let read = read(&[&[b'x'; 3 * MAX_LINE + 5][..], b"\n{\"id\":\"bob\"}\n", &[b'y'; MAX_LINE + 1]].concat()).await;
+        let read =
+            read(&[&[b'x'; 3 * MAX_LINE + 5][..], b"\n{\"id\":\"bob\"}\n", &[b'y'; MAX_LINE + 1]].concat()).await;
         let too_long = || Line::Unreadable("is longer than 65536 bytes".to_owned());
         assert_eq!(read, [(1, too_long()), (2, user("bob")), (3, too_long())]);
     }

@@ -98,7 +98,14 @@ mod tests {
         // Sent were the lines 1, 4, 5, 7.
         let (report, verdict) = report(&told(&[1, 2, 3, 4]), &unsent);
         let odd = |line: u64| format!("line {line}: user.name is odd (user \"ada\")");
-        let lines = ["0 created, 0 unchanged, 5 failed".to_owned(), odd(1), "line 3: is no user".to_owned(), odd(4), odd(5), odd(7)];
+        let lines = [
+            "0 created, 0 unchanged, 5 failed".to_owned(),
+            odd(1),
+            "line 3: is no user".to_owned(),
+            odd(4),
+            odd(5),
+            odd(7),
+        ];
         assert_eq!((report, verdict), (lines.join("\n"), Verdict::Bad));
     }
 
@@ -114,6 +121,9 @@ mod tests {
     #[test]
     fn without_a_failure_all_is_well() {
         let told = pb::CreateUsersResponse { created: 2, unchanged: 1_000, ..Default::default() };
-        assert_eq!(report(&told, &Unsent::default()), ("2 created, 1,000 unchanged, 0 failed".to_owned(), Verdict::Good));
+        assert_eq!(
+            report(&told, &Unsent::default()),
+            ("2 created, 1,000 unchanged, 0 failed".to_owned(), Verdict::Good)
+        );
     }
 }

@@ -7,7 +7,7 @@ use prost_types::FieldMask;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::shop::Instance;
+use crate::shop::{Instance, eventually};
 
 impl Instance {
     pub(crate) async fn campaign(&self, campaign: &str) -> pb::Campaign {
@@ -87,6 +87,15 @@ impl Instance {
                 return Ok(rounds);
             }
         }
+    }
+
+    /// All rounds of a campaign, once there are so many: whichever instance is first plans them, one after the other.
+    pub(crate) async fn planned(&self, campaign: &str, count: usize) -> Vec<pb::Round> {
+        eventually(|| async {
+            let rounds = self.rounds(campaign, 1000).await.expect("a list");
+            (rounds.len() == count).then_some(rounds)
+        })
+        .await
     }
 }
 

@@ -64,7 +64,7 @@ async fn rounds_ahead_are_planned_anew_by_the_new_rules(on: On) {
     let operator = &shop.instances[0];
     let (c, old) = shop.create(daily(campaign("anew", fixed(10)), "0 23 * * *")).await;
     for instance in &shop.instances {
-        assert_eq!(instance.rounds(&c, 50).await.expect("a list").len(), 3, "it knows the rounds");
+        instance.planned(&c, 3).await;
     }
     let schedule = daily(campaign("", fixed(1)), "30 22 * * *").schedule;
     let values = pb::Campaign { supply: open_campaign("", 3).supply, schedule, ..Default::default() };
@@ -74,7 +74,7 @@ async fn rounds_ahead_are_planned_anew_by_the_new_rules(on: On) {
         fault(instance.get_round(&c, &old).await, Code::NotFound, "ROUND_NOT_FOUND");
         fault(instance.reserve(&c, &old, "ada").await, Code::NotFound, "ROUND_NOT_FOUND");
         fault(instance.claim(&c, &old, "ada").await, Code::NotFound, "ROUND_NOT_FOUND");
-        let rounds = instance.rounds(&c, 50).await.expect("a list");
+        let rounds = instance.planned(&c, 3).await;
         let starts: Vec<_> = rounds.iter().map(|round| round.claim_opens_at).collect();
         let expected = ["26 22:30:00", "25 22:30:00", "24 22:30:00"].map(|start| Some(instant(at(start))));
         assert_eq!(starts, expected, "the old ones are gone");
@@ -108,19 +108,19 @@ async fn once_there_is_a_place_labels_change_and_rules_do_not(on: On) {
     shop.set("22:56:00").await;
     shop.reserve(&c, &r, "ada").await.granted();
     let before = operator.campaign(&c).await;
-    let tomorrow = operator.rounds(&c, 50).await.expect("a list");
+    let planned = operator.planned(&c, 3).await;
     for (field, values) in of_rounds().into_iter().chain(of_the_campaign()) {
         let status =
             fault(operator.update(change(&c, &[field], values)).await, Code::FailedPrecondition, "RULES_IN_USE");
         assert!(status.message().ends_with(&format!("; {r} has some")), "{field}: {status:?}");
     }
     assert_eq!(operator.campaign(&c).await, before);
-    assert_eq!(operator.rounds(&c, 50).await.expect("a list"), tomorrow, "no round was planned anew");
+    assert_eq!(operator.rounds(&c, 50).await.expect("a list"), planned, "no round was planned anew");
     for (field, values) in labels() {
         let changed = operator.update(change(&c, &[field], values)).await.expect(field);
         assert_ne!(changed.etag, before.etag, "{field}");
     }
-    assert_eq!(operator.rounds(&c, 50).await.expect("a list"), tomorrow, "labels do not reach rounds");
+    assert_eq!(operator.rounds(&c, 50).await.expect("a list"), planned, "labels do not reach rounds");
     shop.set("23:00:00").await;
     shop.claim(&c, &r, "ada").await.granted();
 }
