@@ -50,7 +50,10 @@ enum Command {
     /// Say who the users are
     #[command(subcommand)]
     Users(users::UsersCommand),
-    /// See tomorrow's rush today: who gets the coupons, first come first served and in a draw
+    /// See tomorrow's rush today: who gets the coupons, by speed and by draw
+    ///
+    /// Nothing leaves this machine: the service's own use cases, gate and ledger run in temporary folders, under a clock that is moved
+    /// by hand. The same options give the same winners.
     Simulate(simulate::Simulate),
     /// Print the version
     Version,

@@ -11,8 +11,7 @@ use coupon_domain::supply::{Ratio, Rounding};
 use super::{Verdict, print};
 use crate::simulate::{self, Plan};
 
-/// Nothing leaves this machine: the service's own rules, gate and ledger run in a temporary folder, under a clock that is moved by hand.
-/// The same options give the same winners.
+/// Its arguments.
 #[derive(Debug, Args)]
 pub(super) struct Simulate {
     /// How many users reserve

@@ -27,11 +27,13 @@ const UNDER_WAY: usize = 1000;
 #[derive(Debug, Subcommand)]
 pub(super) enum UsersCommand {
     /// Register the users of a file, one a line
+    ///
+    /// Each line is a JSON object: {"id": "ada", "name": "Ada", "metadata": {"tier": "gold"}}, of which only the id is required. The
+    /// same file again is harmless. The exit code is 1 if a line failed.
     Import(Import),
 }
 
-/// Each line is a JSON object: {"id": "ada", "name": "Ada", "metadata": {"tier": "gold"}}, of which only the id is required. The same
-/// file again is harmless. The exit code is 1 if a line failed.
+/// Its arguments.
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The file; - reads standard input

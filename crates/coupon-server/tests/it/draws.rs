@@ -142,7 +142,7 @@ async fn a_draw_is_told_in_parts_and_can_be_checked_by_anyone(on: On) {
     let early = get_draw(&shop, &c, &r).await;
     assert_eq!((&early.commit, early.places, early.root.len(), early.seed.len()), (&commit, None, 0, 0));
     let request = pb::ExportPlacesRequest { campaign_id: c.clone(), round_id: r.clone() };
-    let refused = shop.instances[0].campaigns.clone().export_places(request).await.err().expect("too early");
+    let refused = shop.instances[0].campaigns.clone().export_places(request).await.expect_err("too early");
     assert_eq!(refused.get_error_details().error_info().map(|info| info.reason.as_str()), Some("DRAW_NOT_READY"));
 
     shop.set("22:59:00").await;

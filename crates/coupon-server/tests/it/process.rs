@@ -12,7 +12,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::shop::{claim_request, eventually, redeem_request};
+use crate::shop::{claim_request, eventually, redeem_request, within};
 
 pub(crate) struct Process {
     server: ChildServer,
@@ -150,7 +150,8 @@ impl Process {
             }
             _ => false,
         };
-        eventually(|| async { self.try_claim(campaign, user).await.ok().filter(|answer| !early(answer)) }).await
+        let answered = || async { self.try_claim(campaign, user).await.ok().filter(|answer| !early(answer)) };
+        within(Duration::from_secs(60), answered).await
     }
 
     pub(crate) async fn draw(&self, campaign: &str, round: &str) -> Option<pb::GetDrawResponse> {

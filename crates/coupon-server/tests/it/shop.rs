@@ -211,8 +211,13 @@ impl Shop {
     }
 }
 
-/// Asks again until there is an answer, for at most ten seconds.
+/// Asks again until there is an answer, for at most twenty seconds.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
+    within(Duration::from_secs(20), ask).await
+}
+
+/// Asks again until there is an answer, for at most so long.
+pub(crate) async fn within<T, F: Future<Output = Option<T>>>(patience: Duration, ask: impl Fn() -> F) -> T {
     let wait = async {
         let mut again = tokio::time::interval(Duration::from_millis(20));
         loop {
@@ -222,7 +227,7 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() 
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it happens within twenty seconds")
+    tokio::time::timeout(patience, wait).await.unwrap_or_else(|_| panic!("it does not happen within {patience:?}"))
 }
 
 /// The service's own, with a scheduler that keeps up with a clock that jumps.

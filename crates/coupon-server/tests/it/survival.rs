@@ -12,7 +12,7 @@ use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::process::{Process, coupon};
-use crate::shop::{eventually, users};
+use crate::shop::{eventually, users, within};
 
 const COUPONS: &str = "coupon.v1.CouponService";
 const CAMPAIGNS: &str = "coupon.v1.CampaignService";
@@ -314,7 +314,8 @@ async fn a_draw_is_cut_short(failpoint: &str, arguments: &[&str]) {
     let won: Vec<_> =
         names.iter().zip(&claims).filter(|(_, claim)| coupon(claim).is_some()).map(|(user, _)| user).collect();
     assert_eq!(won.len(), 20, "killed at {failpoint}");
-    let draw = eventually(|| async { service.draw(&campaign, &round).await.filter(|draw| !draw.seed.is_empty()) });
+    let published = || async { service.draw(&campaign, &round).await.filter(|draw| !draw.seed.is_empty()) };
+    let draw = within(Duration::from_secs(60), published);
     let mut expected = crate::draws::winning_tickets(&draw.await);
     expected.sort_unstable();
     let mut tickets = join_all(won.iter().map(|user| service.ticket(&campaign, &round, user))).await;

@@ -1,6 +1,6 @@
 //! A gate compared with the model, call by call, over random sequences.
 //!
-//! Both are asked the same through the port: the model as [`ReferenceGate`], so that what a gate adds to the model (batch sizes, epochs,
+//! Both are asked the same through the port: the model as [`ReferenceGate`](crate::contract::reference::ReferenceGate), so that what a gate adds to the model (batch sizes, epochs,
 //! freezing, loading) is compared as well.
 
 mod call;

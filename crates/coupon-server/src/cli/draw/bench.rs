@@ -20,7 +20,7 @@ use crate::simulate::stage::{Secrets, Stage, rules};
 const PAGE: u32 = 50_000;
 const PARTS: [&str; 5] = ["root", "key", "ranks", "W-th score", "winners' bitmap"];
 
-/// A fifth of the places wins. Of the repeats each part's median is told, and the median of their totals.
+/// Its arguments.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Bench {
     /// How many places

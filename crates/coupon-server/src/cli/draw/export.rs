@@ -15,8 +15,7 @@ use tonic::transport::Channel;
 use crate::cli::target::Target;
 use crate::settings::Settings;
 
-/// What is not published yet is null in the file. Before reservation has closed there is nothing to write but the commit, which
-/// GetDraw tells.
+/// Its arguments.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Export {
     #[command(flatten)]

@@ -13,7 +13,7 @@ use crate::cli::{Unusable, Verdict, print};
 const WIDTH: usize = 100;
 const INDENT: &str = "    ";
 
-/// The exit code is 0 if nothing that is published is wrong, 1 if something is, 2 if the file or the arguments cannot be used.
+/// Its arguments.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Verify {
     /// The file of the draw, as `coupon draw export` writes it
