@@ -86,7 +86,7 @@ impl Report {
     /// For machines; the same plan gives the same text.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default()
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// For a terminal.

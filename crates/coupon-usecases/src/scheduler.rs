@@ -105,7 +105,9 @@ impl Engine {
 
     /// Opens the rounds that should exist by now and do not; answers how far the gate has come if it opened any.
     pub(crate) async fn plan_rounds(self: &Arc<Self>, session: &Arc<Session>) -> Result<Option<u64>, Fault> {
-        let starts = self.missing_starts(session);
+        // Starts and rounds by the same terms: if others hold by now, the gate says so.
+        let terms = session.terms();
+        let starts = missing_starts(session, &terms);
         if starts.is_empty() {
             return Ok(None);
         }
@@ -113,7 +115,7 @@ impl Engine {
         let ids = self.stores.campaigns.new_round_ids(count).await?;
         let mut position = None;
         for (start, id) in starts.into_iter().zip(ids) {
-            let spec = self.planned(&session.terms(), id, start)?;
+            let spec = self.planned(&terms, id, start)?;
             let seen = self.admit(session).await?;
             let opened = self.settle(session, self.stores.gate.open_round(&session.id, &spec, seen).await)?;
             position = Some(opened.position.n);
@@ -153,16 +155,6 @@ impl Engine {
         Ok(RoundSpec { draw: Some(draw), ..spec })
     }
 
-    fn missing_starts(&self, session: &Session) -> Vec<Timestamp> {
-        let Some(now) = session.gate_time() else { return Vec::new() };
-        let rounds = session.rounds();
-        if rounds.state == CampaignState::Ended {
-            return Vec::new();
-        }
-        let planned = session.terms().rules.schedule.starts_to_plan(now);
-        planned.into_iter().filter(|start| !rounds.starts.contains(start)).collect()
-    }
-
     async fn retire_rounds(
         self: &Arc<Self>,
         session: &Arc<Session>,
@@ -196,4 +188,14 @@ impl Engine {
         let now = self.stores.campaigns.now().await?;
         Ok(campaign.state == CampaignState::Ended && now >= campaign.updated_at.plus(UNUSED_ROUND_KEPT))
     }
+}
+
+fn missing_starts(session: &Session, terms: &Terms) -> Vec<Timestamp> {
+    let Some(now) = session.gate_time() else { return Vec::new() };
+    let rounds = session.rounds();
+    if rounds.state == CampaignState::Ended {
+        return Vec::new();
+    }
+    let planned = terms.rules.schedule.starts_to_plan(now);
+    planned.into_iter().filter(|start| !rounds.starts.contains(start)).collect()
 }

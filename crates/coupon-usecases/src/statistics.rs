@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use coupon_domain::answer::{Answer, Outcome, Refusal};
 use coupon_domain::choice::Verb;
 use coupon_domain::ids::{CampaignId, RoundId};
-use coupon_domain::ports::Tally;
+use coupon_domain::ports::{LedgerError, Tally};
 use coupon_domain::round::RoundSpec;
 use coupon_domain::stats::{ArrivalBucket, Deciles, bucket_width, deciles};
 use tracing::debug;
@@ -18,7 +18,11 @@ use crate::session::lock;
 
 /// What this instance has counted and the ledger does not have yet.
 #[derive(Debug, Default)]
-pub(crate) struct Tallies(Mutex<HashMap<RoundId, Counts>>);
+pub(crate) struct Tallies {
+    rounds: Mutex<HashMap<RoundId, Counts>>,
+    /// Whoever reads the ledger's counts waits for those that are on their way.
+    flushing: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -32,7 +36,7 @@ impl Tallies {
     pub(crate) fn count<T>(&self, verb: Verb, round: &RoundSpec, answers: &[Answer<T>]) {
         let opens = round.claim.opens;
         let width = bucket_width(round.claim.closes.since(opens)).as_micros().max(1);
-        let mut rounds = lock(&self.0);
+        let mut rounds = lock(&self.rounds);
         let counts = rounds.entry(round.id).or_default();
         for answer in answers {
             let won = match answer.outcome {
@@ -55,11 +59,11 @@ impl Tallies {
     }
 
     fn take(&self) -> HashMap<RoundId, Counts> {
-        std::mem::take(&mut *lock(&self.0))
+        std::mem::take(&mut *lock(&self.rounds))
     }
 
     fn put_back(&self, round: RoundId, tally: &Tally) {
-        let mut rounds = lock(&self.0);
+        let mut rounds = lock(&self.rounds);
         let counts = rounds.entry(round).or_default();
         for (key, count) in &tally.refusals {
             *counts.refusals.entry(*key).or_default() += count;
@@ -104,12 +108,24 @@ impl Engine {
 
     /// Adds to the ledger's counts what was counted here since the last time.
     pub(crate) async fn flush_tallies(&self) {
+        let _one = self.tallies.flushing.lock().await;
         for (round, counts) in self.tallies.take() {
             let tally = Tally::from(counts);
-            if let Err(error) = self.stores.statistics.add_tally(round, &tally).await {
-                debug!(%round, %error, "counts wait for the ledger");
+            let added = match self.awaits_recording(round).await {
+                Ok(true) => Ok(false),
+                Ok(false) => self.stores.statistics.add_tally(round, &tally).await.map(|()| true),
+                Err(error) => Err(error),
+            };
+            if !matches!(added, Ok(true)) {
+                debug!(%round, ?added, "counts wait for the ledger");
                 self.tallies.put_back(round, &tally);
             }
         }
+    }
+
+    /// Whether the ledger will have this round and does not have it yet: it would drop the counts.
+    async fn awaits_recording(&self, round: RoundId) -> Result<bool, LedgerError> {
+        let at_gate = self.sessions().iter().any(|session| session.rounds().get(round).is_some());
+        Ok(at_gate && self.stores.campaigns.round(round).await?.is_none())
     }
 }

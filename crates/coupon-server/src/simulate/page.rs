@@ -4,7 +4,7 @@ use coupon_domain::campaign::Allocation;
 use indicatif::HumanCount;
 
 use super::figures::{Figures, name};
-use super::text::{rate, rounded, share};
+use super::text::{rate, share};
 use super::{Report, svg};
 
 const PAGE: &str = include_str!("page.html");
@@ -36,7 +36,7 @@ fn summary(rush: &Figures) -> String {
         rush.sold_out_after.map_or_else(String::new, |at| format!(", and all coupons are gone after {at:.2} seconds"));
     match rush.allocation {
         Allocation::FirstCome => format!(
-            "With <b>{name}</b> speed decides: of the tenth that arrives first {} get a coupon, of the tenth that arrives last {}{gone}. On \
+            "With <b>{name}</b> (first come, first served) speed decides: of the tenth that arrives first {} get a coupon, of the tenth that arrives last {}{gone}. On \
              fast networks {} of the claims win, on slow ones {}.",
             rate(first),
             rate(last),
@@ -57,8 +57,12 @@ fn summary(rush: &Figures) -> String {
 fn win_rates_say(report: &Report) -> String {
     let even = |rush: &Figures| {
         let p = rush.p_value?;
-        let verdict = if p < 0.001 { "chance alone does not explain them" } else { "chance alone explains them" };
-        Some(format!("{}: {verdict} (p = {}).", name(rush.allocation), rounded(Some(p))))
+        let name = name(rush.allocation);
+        Some(if p < 0.001 {
+            format!("{name}: yes, chance alone does not explain them (p &lt; 0.001).")
+        } else {
+            format!("{name}: no, chance alone explains them (p = {p:.3}).")
+        })
     };
     let verdicts: Vec<_> = report.rushes.iter().filter_map(even).collect();
     format!("Are the differences between the tenths more than chance? {}", verdicts.join(" "))

@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// Between two looks at what the engine does in the background.
 const LOOK_AGAIN: Duration = Duration::from_millis(3);
 /// Longer than the draw of a million places.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// One campaign of one round, which is in the plans.
 pub struct Stage {
@@ -85,6 +85,8 @@ impl Stage {
             Err(fault) => Err(fault.into()),
         };
         let round = until("the round to be planned", planned).await?;
+        // Virtual time is faster than the recorder, and the ledger counts refusals only of rounds that it has.
+        engine.rounds(&campaign, None, 1).await?;
         Ok(Self { clock, engine, stores, campaign, round })
     }
 }

@@ -39,7 +39,9 @@ pub(super) fn charts(report: &Report) -> String {
 
 /// The win rate of each tenth of the claims, a bar for each allocation, and the chance that every place has.
 pub(super) fn win_rates(report: &Report) -> String {
-    let highest = report.rushes.iter().flat_map(|rush| &rush.deciles).map(|part| part.win_rate).fold(0.0, f64::max);
+    let ratio = report.plan.ratio;
+    let chance = f64::from(ratio.numerator()) / f64::from(ratio.denominator());
+    let highest = report.rushes.iter().flat_map(|rush| &rush.deciles).map(|part| part.win_rate).fold(chance, f64::max);
     let (top, step) = if highest > 0.5 { (1.0, 0.25) } else { (0.5, 0.1) };
     let y = |rate: f64| BOTTOM - rate / top * (BOTTOM - TOP);
     let group = (RIGHT - LEFT) / 10.0;
@@ -61,9 +63,7 @@ pub(super) fn win_rates(report: &Report) -> String {
     }
     let axis = format!("tenths of the claims, in order of arrival; dashed: an equal chance, {}", share(&report.plan));
     shapes += &text((LEFT + RIGHT) / 2.0, BOTTOM + 40.0, "minor", "middle", &axis);
-    let ratio = report.plan.ratio;
-    let chance = y(f64::from(ratio.numerator()) / f64::from(ratio.denominator()));
-    shapes += &format!("<path class=\"mark\" d=\"M{LEFT} {chance:.1}H{RIGHT}\"/>");
+    shapes += &format!("<path class=\"mark\" d=\"M{LEFT} {:.1}H{RIGHT}\"/>", y(chance));
     let legend: Vec<_> = report.rushes.iter().map(|rush| (class(rush.allocation), name(rush.allocation))).collect();
     chart("Who gets a coupon", &legend, &shapes)
 }

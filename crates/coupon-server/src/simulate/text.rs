@@ -115,7 +115,7 @@ fn percent(share: f64) -> String {
 }
 
 /// Small ones as powers of ten.
-pub(super) fn rounded(value: Option<f64>) -> String {
+fn rounded(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),
         Some(0.0) => "0".to_owned(),

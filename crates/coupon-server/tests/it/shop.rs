@@ -80,9 +80,9 @@ impl Shop {
         Self::with_instances(on, if on == On::Embedded { 1 } else { 2 }).await
     }
 
-    /// One instance on the embedded stores, so many on the shared ones, and none of them looks after a campaign by itself.
-    pub(crate) async fn with_idle_schedulers(on: On, count: usize) -> Self {
-        let settings = Settings { tick: Duration::from_secs(3600), ..settings() };
+    /// One instance on the embedded stores, so many on the shared ones, which look after their campaigns so often.
+    pub(crate) async fn with_tick(on: On, count: usize, tick: Duration) -> Self {
+        let settings = Settings { tick, ..settings() };
         Self::start(on, if on == On::Embedded { 1 } else { count }, settings).await
     }
 

@@ -133,3 +133,14 @@ async fn a_plan_that_makes_no_sense_is_refused() {
         assert_eq!(run(&["simulate", bad]).await.0, 2, "{bad}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_of_one_and_one_that_stays_away_are_rushes_too() {
+    for (users, show_up, claims) in [(1, 1.0, 1), (7, 1.0, 7), (7, 0.0, 0)] {
+        for rush in both(Plan { show_up, ..plan(users) }).await {
+            assert_eq!((rush.places, rush.claims, rush.errors), (users, claims, 0));
+            assert!(rush.issued <= rush.supply && u64::from(rush.issued) <= claims, "{rush:?}");
+            assert!(rush.deciles.is_empty() && rush.chi_square.is_none());
+        }
+    }
+}

@@ -212,7 +212,8 @@ async fn a_redis_that_hangs_costs_the_deadline_and_no_yes() {
     let mut request = tonic::Request::new(crate::shop::claim_request(&campaign, "", "bob"));
     request.set_timeout(std::time::Duration::from_millis(300));
     let late = service.coupons().claim(request).await.expect_err("no answer in time");
-    assert_eq!(late.code(), Code::DeadlineExceeded);
+    // The service says DEADLINE_EXCEEDED; this client's own timer, if it is first, CANCELLED.
+    assert!(matches!(late.code(), Code::DeadlineExceeded | Code::Cancelled), "{late:?}");
     shared.redis.resume().expect("going on");
     let mut answered = HashMap::new();
     claim_all(&service, &campaign, &users(4), &mut answered).await;

@@ -53,7 +53,7 @@ impl Bench {
         let memory = peak_memory();
         print(&report(self.places, &took, memory));
         drop(leaves);
-        print(&self.through_a_ledger(last).await.context("the ledger's part")?);
+        print(self.through_a_ledger(last).await.context("the ledger's part")?.trim_end());
         Ok(())
     }
 

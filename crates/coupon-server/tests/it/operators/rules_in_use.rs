@@ -1,5 +1,7 @@
 //! What may change once a campaign is used, and what becomes of the rounds ahead.
 
+use std::time::Duration;
+
 use coupon_proto::v1 as pb;
 use pb::RefusalReason as Reason;
 use tonic::Code;
@@ -13,6 +15,7 @@ use crate::shop::{
 on_both! {
     rounds_ahead_are_planned_anew_by_the_new_rules
     the_rounds_of_a_draft_are_planned_anew_too
+    rounds_follow_the_schedule_however_often_it_changes
     once_there_is_a_place_labels_change_and_rules_do_not
     after_the_round_has_closed_the_rules_of_rounds_change
     once_there_is_a_coupon_its_worth_and_the_limits_stay
@@ -101,6 +104,20 @@ async fn the_rounds_of_a_draft_are_planned_anew_too(on: On) {
     shop.reserve(&draft.id, &new.id, "ada").await.granted();
 }
 
+async fn rounds_follow_the_schedule_however_often_it_changes(on: On) {
+    // All the time somebody plans.
+    let shop = Shop::with_tick(on, 2, Duration::from_millis(2)).await;
+    let (c, _) = shop.create(campaign("restless", fixed(10))).await;
+    for (minute, operator) in (0..40).zip(shop.instances.iter().cycle()) {
+        let start = instant(at(&format!("22:{minute:02}:00")));
+        let once = pb::Schedule { start: Some(pb::schedule::Start::Once(start)), ..Default::default() };
+        let values = pb::Campaign { schedule: Some(once), ..Default::default() };
+        operator.update(change(&c, &["schedule"], values)).await.expect("nobody has reserved");
+        let rounds = operator.planned(&c, 1).await;
+        assert_eq!(rounds[0].claim_opens_at, Some(start), "none of an earlier schedule");
+    }
+}
+
 async fn once_there_is_a_place_labels_change_and_rules_do_not(on: On) {
     let shop = Shop::with_company(on).await;
     let (c, r) = shop.create(daily(campaign("a place", fixed(10)), "0 23 * * *")).await;
@@ -186,7 +203,7 @@ async fn once_there_is_a_coupon_its_worth_and_the_limits_stay(on: On) {
 }
 
 async fn a_benefit_changed_before_the_first_coupon_is_what_every_instance_computes(on: On) {
-    let shop = Shop::with_idle_schedulers(on, 4).await;
+    let shop = Shop::with_tick(on, 4, Duration::from_secs(3600)).await;
     let instance = |n: usize| shop.instances[n % shop.instances.len()].clone();
     let (c, old) = shop.create(open_campaign("worth", 10)).await;
     // All know the campaign as it was, and nobody tells them.
