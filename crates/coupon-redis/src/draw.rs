@@ -40,8 +40,10 @@ impl RedisGate {
         seen: Position,
     ) -> Result<Option<Decided<DrawConclusion>>, GateError> {
         let call = |function| Call::new(function, campaign).seen(seen).with(round.number()).with(winners.len());
-        for (index, part) in winners.chunks(PART).enumerate() {
-            let call = call("put_winners_v1").with(index * PART).with_bytes(part);
+        let mut parts: Vec<_> = winners.chunks(PART).enumerate().map(|(index, part)| (index * PART, part)).collect();
+        let last = parts.pop();
+        for (first, part) in parts {
+            let call = call("put_winners_v1").with(first).with_bytes(part);
             match call.send(&self.connection).await?.text()?.as_str() {
                 "KEPT" => {}
                 // The conclusion says why.
@@ -50,6 +52,10 @@ impl RedisGate {
             }
         }
         let call = call("conclude_draw_v1").with(Chain::of(&[winners]));
+        let call = match last {
+            Some((first, part)) => call.with(first).with_bytes(part),
+            None => call,
+        };
         let mut reply = call.send(&self.connection).await?;
         let decided = reply.decided()?;
         let conclusion = match reply.text()?.as_str() {

@@ -13,6 +13,16 @@ local function lacks_winners(round)
     return round.drawn and redis.call('BITCOUNT', round.key .. ':winners') ~= (round.supply or 0)
 end
 
+-- Keeps a part of the winners from this byte on; false if they could not be concluded anyway.
+local function keep_winners(round, at, length, first, part)
+    local has_closed = math.max(RANK[round.phase], RANK[phase_at(round, at)]) > RANK.RESERVING
+    if not has_closed or not awaits_draw(round) or length ~= winners_length(round) or first + #part > length then
+        return false
+    end
+    redis.call('SETRANGE', round.key .. ':winners', whole(first), part)
+    return true
+end
+
 -- args[5..]: number of the part's first byte, the part. What could not be concluded is not wanted; the conclusion says why.
 local function put_winners(keys, args)
     local campaign, no = campaign_of(keys, args)
@@ -23,13 +33,8 @@ local function put_winners(keys, args)
     if none then
         return none
     end
-    local length, first, part = tonumber(args[4]), tonumber(args[5]), args[6]
-    local has_closed = math.max(RANK[round.phase], RANK[phase_at(round, campaign.at)]) > RANK.RESERVING
-    if not has_closed or not awaits_draw(round) or length ~= winners_length(round) or first + #part > length then
-        return { 'OK', 'NOT_WANTED' }
-    end
-    redis.call('SETRANGE', round.key .. ':winners', args[5], part)
-    return { 'OK', 'KEPT' }
+    local kept = keep_winners(round, campaign.at, tonumber(args[4]), tonumber(args[5]), args[6])
+    return { 'OK', kept and 'KEPT' or 'NOT_WANTED' }
 end
 
 -- What becomes of these winners at this instant; also the delay, if they are the ones. They are not there if somebody else has put
@@ -55,7 +60,8 @@ local function conclusion(round, at, length, digest)
     return 'DRAWN', math.min(math.max(at - round.claim_opens, 0), LONGEST_DELAY)
 end
 
--- args[5]: SHA-1 of the bitmap, so that it is the caller's.
+-- args[5..]: SHA-1 of the bitmap, so that it is the caller's; the number of the last part's first byte, and that part: what fits into one
+-- part nobody else can put theirs over.
 local function conclude_draw(keys, args)
     local campaign, no = campaign_of(keys, args)
     if no then
@@ -64,6 +70,9 @@ local function conclude_draw(keys, args)
     local round, none = round_of(campaign, args[3])
     if none then
         return none
+    end
+    if args[7] then
+        keep_winners(round, campaign.at, tonumber(args[4]), tonumber(args[6]), args[7])
     end
     local lines = { advance(round, campaign) }
     local answer, delay = conclusion(round, campaign.at, tonumber(args[4]), args[5])
