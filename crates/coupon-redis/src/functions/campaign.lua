@@ -53,6 +53,14 @@ local function campaign_of(keys, args)
     return campaign
 end
 
+-- A function that is about an open campaign: of that and the arguments.
+local function for_campaign(callback)
+    return function(keys, args)
+        local campaign, no = campaign_of(keys, args)
+        return no or callback(campaign, args)
+    end
+end
+
 -- Appends the lines as one entry of so many decisions, if any, and begins the reply: position, time, and the entry's parts.
 -- The chain hash is that of coupon-domain's `Entry::chain`.
 local function decide(campaign, lines, decisions)

@@ -24,15 +24,7 @@ local function keep_winners(round, at, length, first, part)
 end
 
 -- args[5..]: number of the part's first byte, the part. What could not be concluded is not wanted; the conclusion says why.
-local function put_winners(keys, args)
-    local campaign, no = campaign_of(keys, args)
-    if no then
-        return no
-    end
-    local round, none = round_of(campaign, args[3])
-    if none then
-        return none
-    end
+local function put_winners(campaign, round, args)
     local kept = keep_winners(round, campaign.at, tonumber(args[4]), tonumber(args[5]), args[6])
     return { 'OK', kept and 'KEPT' or 'NOT_WANTED' }
 end
@@ -62,15 +54,7 @@ end
 
 -- args[5..]: SHA-1 of the bitmap, so that it is the caller's; the number of the last part's first byte, and that part: what fits into one
 -- part nobody else can put theirs over.
-local function conclude_draw(keys, args)
-    local campaign, no = campaign_of(keys, args)
-    if no then
-        return no
-    end
-    local round, none = round_of(campaign, args[3])
-    if none then
-        return none
-    end
+local function conclude_draw(campaign, round, args)
     if args[7] then
         keep_winners(round, campaign.at, tonumber(args[4]), tonumber(args[6]), args[7])
     end

@@ -58,17 +58,39 @@ local function loading_campaign(keys, args)
     return campaign, no
 end
 
+-- Functions that are about such a campaign: of that and the arguments.
+local function for_frozen(callback)
+    return function(keys, args)
+        local campaign, no = frozen_campaign(keys, args)
+        return no or callback(campaign, args)
+    end
+end
+
+local function for_loading(callback)
+    return function(keys, args)
+        local campaign, no = loading_campaign(keys, args)
+        return no or callback(campaign, args)
+    end
+end
+
+-- The same for a round of it, which args[2] names: of both and the arguments.
+local function for_loading_round(callback)
+    return for_loading(function(campaign, args)
+        local round = read_round(campaign.key, args[2])
+        if not round then
+            return { 'ROUND_NOT_WHOLE', args[2] }
+        end
+        return callback(campaign, round, args)
+    end)
+end
+
 local function unfreeze(key, epoch)
     redis.call('HSET', key, 'frozen', '0', 'opened', whole(epoch))
     opened[key] = epoch
 end
 
 -- args[2..]: n, last_at, chain, state, revision, issued, total_limit, max_per_user, counts_users.
-local function load_head(keys, args)
-    local campaign, no = frozen_campaign(keys, args)
-    if no then
-        return no
-    end
+local function load_head(campaign, args)
     local key = campaign.key
     -- First, so that a load that is cut short is not taken for what was there before.
     redis.call('HSET', key, 'opened', '0')
@@ -82,11 +104,7 @@ local function load_head(keys, args)
 end
 
 -- args[2..]: the round's plan as JSON, phase, supply, places, issued, last_n, added, drawn (1 or 0), delay.
-local function load_round(keys, args)
-    local campaign, no = loading_campaign(keys, args)
-    if no then
-        return no
-    end
+local function load_round(campaign, args)
     local round = planned(campaign.key, args[2])
     round.phase, round.supply, round.places = args[3], tonumber(args[4]), tonumber(args[5])
     round.issued, round.last_n, round.added = tonumber(args[6]), tonumber(args[7]), tonumber(args[8])
@@ -96,18 +114,10 @@ local function load_round(keys, args)
 end
 
 -- args[2..]: the round; then of each user: id, ticket, reserved_at, serial, claimed_at.
-local function load_seats(keys, args)
+local function load_seats(_, round, args)
     local size = (#args - 2) / 5
     if size > MAX_BATCH then
         return { 'BATCH_TOO_LARGE', size }
-    end
-    local campaign, no = loading_campaign(keys, args)
-    if no then
-        return no
-    end
-    local round = read_round(campaign.key, args[2])
-    if not round then
-        return { 'ROUND_NOT_WHOLE', args[2] }
     end
     local origin, users, to_write = round.reserve_opens or round.claim_opens, {}, {}
     for i = 3, #args, 5 do
@@ -134,58 +144,38 @@ local function load_seats(keys, args)
 end
 
 -- args[2..]: the round, number of the part's first byte, the part of its winners.
-local function load_winners(keys, args)
-    local campaign, no = loading_campaign(keys, args)
-    if no then
-        return no
-    end
-    local round = read_round(campaign.key, args[2])
-    if not round then
-        return { 'ROUND_NOT_WHOLE', args[2] }
-    end
+local function load_winners(_, round, args)
     if round.drawn then
         redis.call('SETRANGE', round.key .. ':winners', args[3], args[4])
     end
     return { 'OK' }
 end
 
--- The campaign that pairs from args[2] on are loaded into, or nil and the reply that says why not.
-local function loading_pairs(keys, args)
+-- Sets the pairs from args[2] on, and replies.
+local function load_pairs(key, args)
     local size = (#args - 1) / 2
     if size > MAX_BATCH then
-        return nil, { 'BATCH_TOO_LARGE', size }
+        return { 'BATCH_TOO_LARGE', size }
     end
-    return loading_campaign(keys, args)
+    set_all(key, args, 2)
+    return { 'OK' }
 end
 
 -- args[2..]: request, verb, request, verb ...
-local function load_requests(keys, args)
-    local campaign, no = loading_pairs(keys, args)
-    if no then
-        return no
-    end
-    set_all(campaign.key .. ':requests', args, 2)
-    return { 'OK' }
+local function load_requests(campaign, args)
+    return load_pairs(campaign.key .. ':requests', args)
 end
 
 -- args[2..]: user, coupons, user, coupons ...
-local function load_counts(keys, args)
-    local campaign, no = loading_pairs(keys, args)
-    if no then
-        return no
+local function load_counts(campaign, args)
+    if not campaign.counts_users then
+        return { 'OK' }
     end
-    if campaign.counts_users then
-        set_all(campaign.key .. ':users', args, 2)
-    end
-    return { 'OK' }
+    return load_pairs(campaign.key .. ':users', args)
 end
 
 -- Checks that all that was announced has come, and opens.
-local function load_open(keys, args)
-    local campaign, no = loading_campaign(keys, args)
-    if no then
-        return no
-    end
+local function load_open(campaign)
     local rounds = read_rounds(campaign.key)
     for _, round in ipairs(rounds) do
         local seated = redis.call('HMGET', round.key, 'seated_places', 'seated_coupons')

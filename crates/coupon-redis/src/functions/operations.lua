@@ -17,11 +17,7 @@ local function advance_all(campaign, rounds)
     return lines, advanced
 end
 
-local function tick(keys, args)
-    local campaign, no = campaign_of(keys, args)
-    if no then
-        return no
-    end
+local function tick(campaign)
     local rounds = read_rounds(campaign.key)
     local lines, advanced = advance_all(campaign, rounds)
     local reply = decide(campaign, lines, #lines)
@@ -63,11 +59,7 @@ local function opening_refusal(campaign, round)
 end
 
 -- args[3]: the round's plan as JSON.
-local function open_round(keys, args)
-    local campaign, no = campaign_of(keys, args)
-    if no then
-        return no
-    end
+local function open_round(campaign, args)
     local round = planned(campaign.key, args[3])
     local refusal, detail = opening_refusal(campaign, round)
     if refusal then
@@ -83,11 +75,7 @@ local function open_round(keys, args)
 end
 
 -- args[3..]: the request, the operator's verb, the state it leads to, the states it starts from.
-local function transition(keys, args)
-    local campaign, no = campaign_of(keys, args)
-    if no then
-        return no
-    end
+local function transition(campaign, args)
     local request, verb, to = args[3], args[4], args[5]
     local answer = known(campaign, request, verb)
     for i = 6, #args do
@@ -124,11 +112,7 @@ end
 
 -- args[3..]: the request, the revision that the change was made for, its scope, the new total_limit, max_per_user and counts_users,
 -- the rules as JSON.
-local function revise(keys, args)
-    local campaign, no = campaign_of(keys, args)
-    if no then
-        return no
-    end
+local function revise(campaign, args)
     local request, scope, rounds, dropped = args[3], args[5], read_rounds(campaign.key), {}
     local lines, advanced = advance_all(campaign, rounds)
     local refusal, detail = known(campaign, request, UPDATE), nil
@@ -232,11 +216,7 @@ local function add_to_round(campaign, round, amount, request)
 end
 
 -- args[3..]: the request, how many coupons, the round; empty: the campaign's total limit.
-local function add_supply(keys, args)
-    local campaign, no = campaign_of(keys, args)
-    if no then
-        return no
-    end
+local function add_supply(campaign, args)
     local request, amount = args[3], tonumber(args[4])
     local before = known(campaign, request, ADD_SUPPLY)
     if before then
@@ -249,15 +229,7 @@ local function add_supply(keys, args)
 end
 
 -- args[3..]: the round, the last decision that the ledger has.
-local function retire(keys, args)
-    local campaign, no = campaign_of(keys, args)
-    if no then
-        return no
-    end
-    local round, none = round_of(campaign, args[3])
-    if none then
-        return none
-    end
+local function retire(campaign, round, args)
     local used = is_used(round)
     local kept = used and USED_ROUND_KEPT or UNUSED_ROUND_KEPT
     local closed = round.phase == 'CLOSED' and campaign.at >= closes_at(round) + kept

@@ -54,6 +54,14 @@ local function round_of(campaign, number)
     return round
 end
 
+-- A function that is about a round of an open campaign, which args[3] names: of both and the arguments.
+local function for_round(callback)
+    return for_campaign(function(campaign, args)
+        local round, none = round_of(campaign, args[3])
+        return none or callback(campaign, round, args)
+    end)
+end
+
 -- All rounds of a campaign, by number.
 local function read_rounds(campaign_key)
     local plans = redis.call('HGETALL', campaign_key .. ':rounds')
