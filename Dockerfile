@@ -4,7 +4,9 @@ COPY . .
 RUN cargo build --profile dist --locked
 
 FROM debian:bookworm-slim
-RUN useradd --system --create-home --home-dir /var/lib/coupon coupon \
+# The certificates are for webhooks.
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --create-home --home-dir /var/lib/coupon coupon \
     && install --directory --owner coupon --group coupon --mode 700 /var/lib/coupon/data
 COPY --from=build /src/target/dist/coupon /usr/local/bin/coupon
 USER coupon

@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 3] =
-    ["coupon/v1/coupon_service.proto", "coupon/v1/campaign_service.proto", "coupon/v1/user_service.proto"];
+const FILES: [&str; 4] = [
+    "coupon/v1/coupon_service.proto",
+    "coupon/v1/campaign_service.proto",
+    "coupon/v1/user_service.proto",
+    "coupon/v1/event_service.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

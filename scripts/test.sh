@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
-# Installs what the tests need and is missing (Redis and Postgres binaries), then runs every test.
+# Installs what the tests need and is missing (Redis, Postgres and NATS binaries), then runs every test.
 # The tests start their own servers on free ports of the loopback interface and remove them afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 have_redis() { command -v redis-server >/dev/null; }
 have_postgres() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+have_nats() { command -v nats-server >/dev/null; }
 
 missing=()
 have_redis || missing+=(redis-server)
 have_postgres || missing+=(postgresql)
+have_nats || missing+=(nats-server)
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
-    echo "Please install ${missing[*]} (Redis 7.0 or later, Postgres 15 or later), then run this again." >&2
+    echo "Please install ${missing[*]} (Redis 7.0 or later, Postgres 15 or later, NATS 2.9 or later), then run this again." >&2
     exit 1
   fi
   run=()

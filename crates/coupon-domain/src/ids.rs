@@ -98,6 +98,14 @@ text_id! {
     /// An order of the shop, unique in a campaign: 1 to 128 bytes of `[A-Za-z0-9._:@-]`.
     OrderId
 }
+text_id! {
+    /// Who made an operator's call: 1 to 128 bytes of `[A-Za-z0-9._:@-]`.
+    Actor
+}
+text_id! {
+    /// A reader of the feed of events that keeps its place: 1 to 128 bytes of `[A-Za-z0-9._:@-]`.
+    SubscriberName
+}
 
 /// A round, by its number, which is unique in the installation; written `r-7`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod answer;
+pub mod audit;
 pub mod benefit;
 pub mod campaign;
+pub mod checkout;
 pub mod choice;
 pub mod code;
 pub mod draw;
@@ -12,6 +14,7 @@ pub mod journal;
 pub mod loss;
 pub mod model;
 pub mod money;
+pub mod notice;
 pub mod ports;
 pub mod position;
 pub mod recording;

@@ -7,12 +7,13 @@ mod repository;
 
 pub use self::cache::{Frozen, Gate, GateError, MAX_BATCH};
 pub use self::clock::Clock;
-pub use self::messaging::{Event, EventKind, EventPublisher, Journal, JournalError};
+pub use self::messaging::{Event, EventDetails, EventKind, EventPublisher, Journal, JournalError, NotTold};
 pub use self::repository::{
-    BeaconOutcome, CampaignRepository, Conclusion, CouponFilter, CouponPage, CouponRepository, CouponTotals,
-    CreateOutcome, DrawRecord, DrawRepository, DrawResult, DrawRoot, LedgerError, NewCampaign, NewUser, RecordError,
-    RecordRepository, RequestRecord, RoundRecord, Snapshot, Standing, StatisticsRepository, Tally, User, UserCreation,
-    UserRepository,
+    AuditRepository, BeaconOutcome, CampaignRepository, Conclusion, CouponFilter, CouponPage, CouponRepository,
+    CouponTotals, CreateOutcome, DeadLetter, DeliveryRepository, DrawRecord, DrawRepository, DrawResult, DrawRoot,
+    EventFilter, FeedPage, FeedRepository, LedgerError, NewCampaign, NewUser, Parked, Parking, Progress, Pruned,
+    RecordError, RecordRepository, RequestRecord, Retention, RoundRecord, Snapshot, Standing, StatisticsRepository,
+    Subscriber, Tally, User, UserCreation, UserRepository,
 };
 
 /// What went wrong inside an adapter. For logs; never sent to a caller.

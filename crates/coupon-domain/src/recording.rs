@@ -152,6 +152,37 @@ pub struct Happening {
     pub n: u64,
 }
 
+/// A change that an operator asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// The operator's verb.
+    pub verb: String,
+    /// The operator's request; none if the service did it by itself.
+    pub request: Option<Uuid>,
+    /// When.
+    pub at: Timestamp,
+    /// What is different now.
+    pub change: OperationChange,
+}
+
+/// What an operation changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationChange {
+    /// The campaign's state.
+    State(CampaignState),
+    /// The campaign's rules.
+    Rules(Box<Rules>),
+    /// The campaign's total limit.
+    TotalLimit(u32),
+    /// Coupons that were added to a round's supply, in all.
+    Added {
+        /// The round.
+        round: RoundId,
+        /// In all.
+        added: u32,
+    },
+}
+
 /// A round's leaving the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetiredRow {
@@ -181,8 +212,8 @@ pub struct Recording {
     pub changes: BTreeMap<RoundId, RoundChange>,
     /// What becomes of the campaign.
     pub campaign: CampaignChange,
-    /// What operators' requests did: their verbs.
-    pub requests: Vec<(Uuid, String)>,
+    /// What operators did, in order.
+    pub operations: Vec<Operation>,
     /// What events tell of, beside places and coupons, in order.
     pub happenings: Vec<Happening>,
     /// Rounds that left the gate; written last.
@@ -209,20 +240,16 @@ impl Recording {
         Ok(recording)
     }
 
+    /// What operators' requests did: their verbs.
+    pub fn requests(&self) -> impl Iterator<Item = (Uuid, &str)> {
+        self.operations.iter().filter_map(|operation| Some((operation.request?, operation.verb.as_str())))
+    }
+
     /// All its events, in order; places and coupons each have their own.
     #[must_use]
     pub fn events(&self, campaign: &CampaignId) -> Vec<Event> {
-        let event = |kind, n, at| Event {
-            id: Event::id_of_decision(campaign, n),
-            kind,
-            campaign: campaign.clone(),
-            round: None,
-            coupon: None,
-            user: None,
-            order: None,
-            state: None,
-            at,
-        };
+        let event =
+            |kind, n, at| Event { id: Event::id_of_decision(campaign, n), ..Event::new(kind, campaign.clone(), at) };
         let places = self.places.iter().map(|row| {
             let user = Some(row.user.clone());
             (row.n, Event { round: Some(row.round), user, ..event(EventKind::PlaceReserved, row.n, row.reserved_at) })
@@ -299,7 +326,7 @@ impl Recording {
             Row::Supply { round, added, supply, request, .. } => {
                 let change = self.changed(round, n);
                 (change.added, change.supply) = (Some(added), Some(supply));
-                self.requested(request, ADD_SUPPLY);
+                self.operated(ADD_SUPPLY, request, at, OperationChange::Added { round, added });
                 self.happened(EventKind::RoundSupplyAdded, Some(round), None, at, n);
             }
             Row::Total { limit, request, .. } => {
@@ -308,20 +335,20 @@ impl Recording {
                     None => self.campaign.total_limit = Some(limit),
                 }
                 self.campaign.revisions += 1;
-                self.requested(request, ADD_SUPPLY);
+                self.operated(ADD_SUPPLY, request, at, OperationChange::TotalLimit(limit));
                 self.happened(EventKind::CampaignUpdated, None, None, at, n);
             }
             Row::Rules { rules, request } => {
+                self.operated(UPDATE, request, at, OperationChange::Rules(rules.clone()));
                 self.campaign.rules = Some(rules);
                 self.campaign.total_limit = None;
                 self.campaign.revisions += 1;
-                self.requested(request, UPDATE);
                 self.happened(EventKind::CampaignUpdated, None, None, at, n);
             }
             Row::State { state, verb, request } => {
                 self.campaign.state = Some(state);
                 self.campaign.revisions += 1;
-                self.requested(request, &verb);
+                self.operated(&verb, request, at, OperationChange::State(state));
                 self.happened(EventKind::CampaignStateChanged, None, Some(state.as_str()), at, n);
             }
             Row::Round(spec) => {
@@ -350,8 +377,8 @@ impl Recording {
         change
     }
 
-    fn requested(&mut self, request: Option<Uuid>, verb: &str) {
-        self.requests.extend(request.map(|id| (id, verb.to_owned())));
+    fn operated(&mut self, verb: &str, request: Option<Uuid>, at: Timestamp, change: OperationChange) {
+        self.operations.push(Operation { verb: verb.to_owned(), request, at, change });
     }
 
     fn happened(

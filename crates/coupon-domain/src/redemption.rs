@@ -1,8 +1,9 @@
-//! How a coupon is used for an order: the decision, without a store.
+//! Where coupons and orders stand. `checkout` says how they get there.
 
 use std::fmt;
 
-use crate::benefit::Unsuitable;
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{CampaignId, CouponId, OrderId, UserId};
 use crate::money::Money;
 use crate::time::Timestamp;
@@ -68,6 +69,8 @@ pub struct CouponRecord {
     pub expires_at: Timestamp,
     /// The order it is held or redeemed for.
     pub order: Option<OrderId>,
+    /// While it is held: the first instant at which it is not any more. Never after `expires_at`.
+    pub held_until: Option<Timestamp>,
     /// When it was redeemed, by the ledger's clock.
     pub redeemed_at: Option<Timestamp>,
 }
@@ -76,10 +79,27 @@ impl CouponRecord {
     /// Where it stands at this instant, whether or not a sweeper has been there.
     #[must_use]
     pub fn state_at(&self, at: Timestamp) -> CouponState {
-        match self.state {
+        let state = if self.has_lapsed(at) { CouponState::Issued } else { self.state };
+        match state {
             CouponState::Issued if at >= self.expires_at => CouponState::Expired,
-            state => state,
+            CouponState::Issued
+            | CouponState::Held
+            | CouponState::Redeemed
+            | CouponState::Expired
+            | CouponState::Void => state,
         }
+    }
+
+    /// Whether it is stored as held although the time of the hold is over.
+    #[must_use]
+    pub fn has_lapsed(&self, at: Timestamp) -> bool {
+        self.state == CouponState::Held && self.held_until.is_some_and(|until| at >= until)
+    }
+
+    /// The order it is held or redeemed for at this instant.
+    #[must_use]
+    pub fn order_at(&self, at: Timestamp) -> Option<&OrderId> {
+        self.order.as_ref().filter(|_| !self.has_lapsed(at))
     }
 }
 
@@ -121,167 +141,27 @@ impl OrderState {
 /// An order as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRecord {
-    /// The shop's id.
+    /// The campaign that its coupon is of.
+    pub campaign: CampaignId,
+    /// The shop's id, unique in the campaign.
     pub id: OrderId,
-    /// The coupon it took.
-    pub coupon: CouponId,
+    /// The coupon it took last; none if it was cancelled before it took one.
+    pub coupon: Option<CouponId>,
     /// Whose.
     pub user: UserId,
-    /// Before the discount.
-    pub amount: Money,
-    /// What came off.
-    pub discount: Money,
+    /// Before the discount, and what came off; from its redemption on.
+    pub price: Option<Price>,
     /// Where it stands.
     pub state: OrderState,
     /// When it was redeemed, by the ledger's clock.
     pub redeemed_at: Option<Timestamp>,
 }
 
-/// One call of Redeem with an authentic code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redeem {
-    /// The coupon of the code.
-    pub coupon: CouponId,
-    /// Its campaign.
-    pub campaign: CampaignId,
-    /// The user that the code is authentic for.
-    pub user: UserId,
-    /// The order.
-    pub order: OrderId,
+/// What an order came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
     /// Before the discount.
     pub amount: Money,
-    /// What comes off, or why the order does not suit the benefit.
-    pub discount: Result<Money, Unsuitable>,
-}
-
-/// A coupon used for an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redemption {
-    /// The coupon.
-    pub coupon: CouponId,
-    /// The campaign.
-    pub campaign: CampaignId,
-    /// Whose.
-    pub user: UserId,
-    /// The order.
-    pub order: OrderId,
-    /// What came off.
+    /// What came off, in the same currency; never more than the amount.
     pub discount: Money,
-    /// When, by the ledger's clock.
-    pub redeemed_at: Timestamp,
-}
-
-/// Why Redeem says no. The order of the variants is the order in which they are looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RedeemRefusal {
-    /// No such coupon for this user.
-    UnknownCoupon,
-    /// The order was cancelled.
-    OrderCancelled,
-    /// The order used this coupon with another amount or user.
-    OrderMismatch,
-    /// The order has another coupon.
-    OrderHasCoupon,
-    /// The operator withdrew the coupon.
-    Void,
-    /// The coupon is used for this other order.
-    AlreadyRedeemed(OrderId),
-    /// This other order has locked the coupon.
-    AlreadyHeld(OrderId),
-    /// The coupon is past its validity.
-    Expired,
-    /// The order is in another currency than the benefit.
-    CurrencyMismatch,
-    /// The order is smaller than the benefit's minimum.
-    MinOrderNotMet,
-}
-
-/// What Redeem comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RedeemOutcome {
-    /// Used now.
-    Redeemed(Redemption),
-    /// An earlier call used it for this order.
-    Replayed(Redemption),
-    /// A no.
-    Refused(RedeemRefusal),
-    /// The ledger has no such coupon: the recorder has not brought it yet.
-    NotRecorded,
-}
-
-/// What the ledger knows when it decides one Redeem.
-#[derive(Debug, Clone, Default)]
-pub struct RedeemFacts {
-    /// The coupon's row.
-    pub coupon: Option<CouponRecord>,
-    /// The order's row.
-    pub order: Option<OrderRecord>,
-}
-
-impl Redeem {
-    /// Decides by these facts at this instant. A ledger that redeems in a statement of its own must answer exactly like this.
-    #[must_use]
-    pub fn decide(&self, facts: &RedeemFacts, at: Timestamp) -> RedeemOutcome {
-        let Some(coupon) = &facts.coupon else { return RedeemOutcome::NotRecorded };
-        if coupon.user != self.user {
-            return RedeemOutcome::Refused(RedeemRefusal::UnknownCoupon);
-        }
-        if let Some(first) = facts.order.as_ref().and_then(|order| self.repeat_of(order)) {
-            return first;
-        }
-        if let Some(refusal) = self.refusal(coupon, facts.order.as_ref(), at) {
-            return RedeemOutcome::Refused(refusal);
-        }
-        match self.discount {
-            Ok(discount) => RedeemOutcome::Redeemed(self.redemption(discount, at)),
-            Err(Unsuitable::CurrencyMismatch) => RedeemOutcome::Refused(RedeemRefusal::CurrencyMismatch),
-            Err(Unsuitable::MinOrderNotMet) => RedeemOutcome::Refused(RedeemRefusal::MinOrderNotMet),
-        }
-    }
-
-    fn repeat_of(&self, order: &OrderRecord) -> Option<RedeemOutcome> {
-        match order.state {
-            OrderState::Cancelled => Some(RedeemOutcome::Refused(RedeemRefusal::OrderCancelled)),
-            OrderState::Redeemed if order.coupon == self.coupon => {
-                let same = order.amount == self.amount && order.user == self.user;
-                Some(
-                    order
-                        .redeemed_at
-                        .filter(|_| same)
-                        .map_or(RedeemOutcome::Refused(RedeemRefusal::OrderMismatch), |at| {
-                            RedeemOutcome::Replayed(self.redemption(order.discount, at))
-                        }),
-                )
-            }
-            OrderState::Redeemed | OrderState::Held | OrderState::Released => None,
-        }
-    }
-
-    fn refusal(&self, coupon: &CouponRecord, order: Option<&OrderRecord>, at: Timestamp) -> Option<RedeemRefusal> {
-        let live = |o: &&OrderRecord| matches!(o.state, OrderState::Held | OrderState::Redeemed);
-        if order.filter(live).is_some_and(|o| o.coupon != self.coupon) {
-            return Some(RedeemRefusal::OrderHasCoupon);
-        }
-        let other = coupon.order.clone().filter(|o| *o != self.order);
-        match coupon.state_at(at) {
-            CouponState::Void => Some(RedeemRefusal::Void),
-            CouponState::Redeemed => other.map(RedeemRefusal::AlreadyRedeemed),
-            CouponState::Held => other.map(RedeemRefusal::AlreadyHeld),
-            CouponState::Expired => Some(RedeemRefusal::Expired),
-            CouponState::Issued => None,
-        }
-    }
-
-    /// The redemption that this call comes to.
-    #[must_use]
-    pub fn redemption(&self, discount: Money, redeemed_at: Timestamp) -> Redemption {
-        Redemption {
-            coupon: self.coupon,
-            campaign: self.campaign.clone(),
-            user: self.user.clone(),
-            order: self.order.clone(),
-            discount,
-            redeemed_at,
-        }
-    }
 }

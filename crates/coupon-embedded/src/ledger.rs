@@ -1,11 +1,18 @@
 //! The ledger: one thread writes, a few connections read.
 
+mod audit;
 mod campaigns;
+mod checkout;
+mod coupon_lists;
 mod coupons;
+mod deliveries;
 mod draws;
 mod events;
+mod feed;
 mod installation;
+mod notices;
 mod orders;
+mod pruning;
 mod record;
 mod requests;
 mod rounds;
@@ -14,6 +21,7 @@ mod seats;
 mod snapshot;
 mod standings;
 mod statistics;
+mod subscribers;
 mod titles;
 mod users;
 mod value;

@@ -7,6 +7,7 @@ mod grouped;
 mod ledger;
 mod readers;
 mod sqlite;
+mod statement;
 mod worker;
 
 use std::path::{Path, PathBuf};

@@ -9,3 +9,4 @@ pub mod status;
 mod streams;
 
 pub use middleware::REQUEST_ID;
+pub use parse::ACTOR;

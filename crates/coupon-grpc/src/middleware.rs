@@ -44,6 +44,12 @@ pub(crate) fn serving<T>(id: Arc<str>, work: impl FnOnce() -> T) -> T {
     CURRENT.sync_scope(id, work)
 }
 
+/// Work that goes on in a task of its own, for the request that this task serves.
+pub(crate) fn with_same_request_id<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let id = CURRENT.try_with(Arc::clone).unwrap_or_else(|_| Arc::from(""));
+    CURRENT.scope(id, work)
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct CallLayer {

@@ -1,7 +1,9 @@
 //! From domain types to messages. A file for each service.
 
+pub(crate) mod audit;
 pub(crate) mod campaign;
 pub(crate) mod coupon;
+pub(crate) mod event;
 pub(crate) mod user;
 
 use std::time::Duration;

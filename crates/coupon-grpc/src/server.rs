@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use coupon_proto::v1::campaign_service_server::{self, CampaignServiceServer};
 use coupon_proto::v1::coupon_service_server::{self, CouponServiceServer};
+use coupon_proto::v1::event_service_server::{self, EventServiceServer};
 use coupon_proto::v1::user_service_server::{self, UserServiceServer};
 use coupon_usecases::engine::Engine;
 use tokio::net::TcpListener;
@@ -58,9 +59,11 @@ pub async fn serve(
     let services = Services { engine, stopping: stopping.clone() };
     let coupons = CouponServiceServer::new(services.clone()).max_decoding_message_size(MAX_REQUEST);
     let campaigns = CampaignServiceServer::new(services.clone()).max_decoding_message_size(MAX_REQUEST);
-    let users = UserServiceServer::new(services).max_decoding_message_size(MAX_REQUEST);
+    let users = UserServiceServer::new(services.clone()).max_decoding_message_size(MAX_REQUEST);
+    let events = EventServiceServer::new(services).max_decoding_message_size(MAX_REQUEST);
     let mut routes = Routes::builder();
-    routes.add_service(coupons).add_service(campaigns).add_service(users).add_service(health_service);
+    routes.add_service(coupons).add_service(campaigns).add_service(users).add_service(events);
+    routes.add_service(health_service);
     routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
 
     let announce_stop = async {
@@ -94,7 +97,7 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
 
-/// CouponService follows the gate, CampaignService and UserService the ledger; the empty name is the process.
+/// CouponService follows the gate, the other services follow the ledger; the empty name is the process.
 async fn watch_health(engine: Arc<Engine>, health: HealthReporter) {
     loop {
         let (gate, ledger) = tokio::join!(engine.gate_is_well(), engine.ledger_is_well());
@@ -110,4 +113,5 @@ async fn set_health(health: &HealthReporter, gate: bool, ledger: bool) {
     health.set_service_status(coupon_service_server::SERVICE_NAME, status(gate && ledger)).await;
     health.set_service_status(campaign_service_server::SERVICE_NAME, status(ledger)).await;
     health.set_service_status(user_service_server::SERVICE_NAME, status(ledger)).await;
+    health.set_service_status(event_service_server::SERVICE_NAME, status(ledger)).await;
 }

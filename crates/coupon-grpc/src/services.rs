@@ -2,6 +2,7 @@
 
 mod campaign;
 mod coupon;
+mod event;
 mod streams;
 mod user;
 

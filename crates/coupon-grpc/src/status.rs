@@ -42,14 +42,18 @@ kinds! {
     INVALID_REQUEST = InvalidArgument, "malformed input; `BadRequest` names every wrong field", "no";
     CAMPAIGN_NOT_FOUND = NotFound, "no such campaign", "no";
     ROUND_NOT_FOUND = NotFound, "no such round in this campaign", "no";
-    COUPON_NOT_FOUND = NotFound, "GetCoupon: this user has no such coupon", "no";
+    COUPON_NOT_FOUND = NotFound, "GetCoupon: this user has no such coupon; VoidCoupon: there is none", "no";
+    UNKNOWN_ORDER = NotFound, "Release, Rollback: this user has no such order", "no";
     PLACE_NOT_FOUND = NotFound, "GetPlace: this user has no place in the round", "no";
     USER_NOT_FOUND = NotFound, "GetUser: the user is not registered", "no";
+    SUBSCRIBER_NOT_FOUND = NotFound, "EventService: no such subscriber or outlet", "no";
     TITLE_TAKEN = AlreadyExists, "a campaign that has not ended has the same title and end of validity", "no";
     USER_EXISTS = AlreadyExists, "CreateUser: the user is registered with another name or other metadata", "no";
     ETAG_MISMATCH = Aborted, "UpdateCampaign: the campaign has changed since it was read", "read it again, then update";
+    SUBSCRIBER_TAKEN_OVER = Aborted, "Subscribe: another reader has subscribed under this name", "only if that was not wanted";
     REQUEST_ID_REUSED = FailedPrecondition, "this `request_id` was used for another call", "no";
     WRONG_STATE = FailedPrecondition, "the campaign's state does not allow it", "no";
+    WRONG_COUPON_STATE = FailedPrecondition, "VoidCoupon: the coupon is HELD, REDEEMED or EXPIRED", "of a held one later";
     RULES_IN_USE = FailedPrecondition, "UpdateCampaign: what is to be changed has a place or a coupon", "no";
     SUPPLY_REFUSED = FailedPrecondition, "AddSupply: the round is over, has its winners fixed, or has no supply of its own", "no";
     NO_DRAW = FailedPrecondition, "the round is not drawn", "no";
@@ -57,7 +61,7 @@ kinds! {
     BEACON_REFUSED = FailedPrecondition, "SetBeacon: too early, too late, or set to other bytes", "no";
     CAMPAIGN_HALTED = FailedPrecondition, "the campaign's stores disagree: an operator has to look", "no";
     OVERLOADED = ResourceExhausted, "too many calls wait; certainly not applied", "yes, after `RetryInfo`";
-    SLOW_CONSUMER = ResourceExhausted, "WatchRound: nothing was read for 10 s", "yes, with `after`";
+    SLOW_CONSUMER = ResourceExhausted, "WatchRound, Subscribe: nothing was read for 10 s", "yes, with `after`, or as the same subscriber";
     STOPPING = Unavailable, "this instance is being stopped", "yes, with another instance";
     RECOVERING = Unavailable, "the campaign is being recovered", "yes, the same call, after `RetryInfo`";
     STORE_UNAVAILABLE = Unavailable, "a store is away, or the outcome is unknown", "yes, the same call: it is answered like the first";
@@ -72,8 +76,12 @@ fn classify(fault: &Fault) -> (Kind, String) {
         Fault::UnknownCampaign(_) => Kind::CAMPAIGN_NOT_FOUND,
         Fault::UnknownRound(_) => Kind::ROUND_NOT_FOUND,
         Fault::UnknownCoupon => Kind::COUPON_NOT_FOUND,
+        Fault::UnknownOrder => Kind::UNKNOWN_ORDER,
         Fault::UnknownPlace => Kind::PLACE_NOT_FOUND,
         Fault::UnknownUser(_) => Kind::USER_NOT_FOUND,
+        Fault::UnknownSubscriber(_) => Kind::SUBSCRIBER_NOT_FOUND,
+        Fault::TakenOver => Kind::SUBSCRIBER_TAKEN_OVER,
+        Fault::WrongCouponState(_) => Kind::WRONG_COUPON_STATE,
         Fault::TitleTaken(_) => Kind::TITLE_TAKEN,
         Fault::UserExists(_) => Kind::USER_EXISTS,
         Fault::EtagMismatch(_) => Kind::ETAG_MISMATCH,
@@ -118,8 +126,12 @@ pub(crate) fn of(fault: Fault) -> Status {
         Fault::UnknownCampaign(_)
         | Fault::UnknownRound(_)
         | Fault::UnknownCoupon
+        | Fault::UnknownOrder
         | Fault::UnknownPlace
         | Fault::UnknownUser(_)
+        | Fault::UnknownSubscriber(_)
+        | Fault::TakenOver
+        | Fault::WrongCouponState(_)
         | Fault::TitleTaken(_)
         | Fault::UserExists(_)
         | Fault::EtagMismatch(_)
@@ -181,4 +193,35 @@ fn build(kind: Kind, message: String, mut details: ErrorDetails) -> Status {
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use coupon_domain::ids::SubscriberName;
+    use coupon_domain::redemption::CouponState;
+
+    use super::*;
+
+    #[test]
+    fn faults_after_the_claim_have_their_statuses() {
+        let name = SubscriberName::parse("crm").expect("a name");
+        for (fault, code, reason) in [
+            (Fault::UnknownOrder, Code::NotFound, "UNKNOWN_ORDER"),
+            (Fault::WrongCouponState(CouponState::Held), Code::FailedPrecondition, "WRONG_COUPON_STATE"),
+            (Fault::UnknownSubscriber(name), Code::NotFound, "SUBSCRIBER_NOT_FOUND"),
+            (Fault::TakenOver, Code::Aborted, "SUBSCRIBER_TAKEN_OVER"),
+        ] {
+            let text = fault.to_string();
+            let status = of(fault);
+            let info = status.get_details_error_info().expect("a reason");
+            assert_eq!((status.code(), info.reason.as_str(), info.domain.as_str()), (code, reason, DOMAIN));
+            assert_eq!(status.message(), text);
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_reason_of_its_own() {
+        let reasons: std::collections::HashSet<_> = Kind::ALL.iter().map(|kind| kind.reason).collect();
+        assert_eq!(reasons.len(), Kind::ALL.len());
+    }
 }

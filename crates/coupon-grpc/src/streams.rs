@@ -102,10 +102,16 @@ mod tests {
     #[test]
     fn what_streams_is_read_from_the_contract() {
         let streams = Streams::described_by(&[coupon_proto::FILE_DESCRIPTOR_SET]).expect("a contract");
-        for method in ["CampaignService/WatchRound", "CampaignService/ExportPlaces", "UserService/CreateUsers"] {
+        for method in [
+            "CampaignService/WatchRound",
+            "CampaignService/ExportPlaces",
+            "CampaignService/ExportCoupons",
+            "UserService/CreateUsers",
+            "EventService/Subscribe",
+        ] {
             assert!(streams.contains(&format!("/coupon.v1.{method}")), "{method}");
         }
-        for method in ["CouponService/Claim", "CampaignService/GetRound", "UserService/CreateUser"] {
+        for method in ["CouponService/Claim", "CampaignService/GetRound", "EventService/Acknowledge"] {
             assert!(!streams.contains(&format!("/coupon.v1.{method}")), "{method}");
         }
     }

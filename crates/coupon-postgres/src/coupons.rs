@@ -1,10 +1,11 @@
-//! Coupons after their claim: looking at them. `redeem.rs` changes them.
+//! Coupons after their claim: looking at them. `checkout.rs`, `sweep.rs` and `notices.rs` change them.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use coupon_domain::ids::{CampaignId, CouponId};
+use coupon_domain::checkout::{Call, Outcome};
+use coupon_domain::ids::{CampaignId, CouponId, UserId};
 use coupon_domain::ports::{CouponFilter, CouponPage, CouponRepository, CouponTotals, LedgerError};
-use coupon_domain::redemption::{CouponRecord, CouponState, Redeem, RedeemFacts, RedeemOutcome};
+use coupon_domain::redemption::{CouponRecord, CouponState};
 use coupon_domain::time::Timestamp;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension as _, QueryableByName};
@@ -12,28 +13,22 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
 use crate::connection::PostgresLedger;
 use crate::failure::Failure;
-use crate::redeem::facts;
-use crate::rows::{CouponRow, int, number, readable, timestamp, unsigned};
+use crate::rows::{CouponRow, NowRow, coupon_columns, int, number, readable, timestamp, unsigned};
 use crate::statement::sql;
+use crate::sweep::AtCouponRow;
 
-const COUPON: &str =
-    "SELECT coupon_now() AS at, coupons.round_no, coupons.serial, rounds.campaign_id, coupons.user_id, coupons.state,
-        coupons.claimed_at, coupons.expires_at, coupons.order_id, coupons.redeemed_at
-    FROM coupons JOIN rounds ON rounds.no = coupons.round_no
-    WHERE coupons.round_no = $1 AND coupons.serial = $2";
+const COUPON: &str = concat!(
+    "SELECT coupon_now() AS at, ",
+    coupon_columns!(),
+    " FROM coupons JOIN rounds ON rounds.no = coupons.round_no WHERE coupons.round_no = $1 AND coupons.serial = $2"
+);
 
-#[derive(QueryableByName)]
-struct FoundRow {
-    #[diesel(sql_type = Timestamptz)]
-    at: DateTime<Utc>,
-    #[diesel(embed)]
-    coupon: CouponRow,
-}
+/// Some of the rounds from this one on that have coupons.
+const USED_ROUNDS: &str = "SELECT no FROM rounds WHERE ($1 IS NULL OR campaign_id = $1) AND no >= $2 AND issued > 0
+    ORDER BY no LIMIT 100";
 
 #[derive(QueryableByName)]
-struct PageRow {
-    #[diesel(sql_type = Timestamptz)]
-    at: DateTime<Utc>,
+struct TotalsRow {
     #[diesel(sql_type = BigInt)]
     issued_count: i64,
     #[diesel(sql_type = BigInt)]
@@ -44,12 +39,10 @@ struct PageRow {
     expired_count: i64,
     #[diesel(sql_type = BigInt)]
     void_count: i64,
-    #[diesel(embed)]
-    coupon: CouponRow,
 }
 
-impl PageRow {
-    fn totals(&self) -> Result<CouponTotals, Failure> {
+impl TotalsRow {
+    fn read(&self) -> Result<CouponTotals, Failure> {
         let count = |n| unsigned(n, "a count");
         Ok(CouponTotals {
             issued: count(self.issued_count)?,
@@ -61,9 +54,38 @@ impl PageRow {
     }
 }
 
+/// A coupon, if there is one, with what all rows of a page have.
+#[derive(QueryableByName)]
+struct PageRow {
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+    #[diesel(embed)]
+    totals: TotalsRow,
+    #[diesel(embed)]
+    coupon: Option<CouponRow>,
+}
+
+#[derive(QueryableByName)]
+struct RoundNumberRow {
+    #[diesel(sql_type = Integer)]
+    no: i32,
+}
+
+/// Of a user the totals come with each page; of all users nobody counts them.
 async fn page(conn: &mut AsyncPgConnection, filter: &CouponFilter) -> Result<CouponPage, Failure> {
+    match &filter.user {
+        Some(user) => page_of_user(conn, user, filter).await,
+        None => page_of_all(conn, filter).await,
+    }
+}
+
+async fn page_of_user(
+    conn: &mut AsyncPgConnection,
+    user: &UserId,
+    filter: &CouponFilter,
+) -> Result<CouponPage, Failure> {
     let rows = sql(include_str!("queries/coupons_of_user.sql"))
-        .bind::<Text, _>(filter.user.as_str())
+        .bind::<Text, _>(user.as_str())
         .bind::<Nullable<Text>, _>(filter.campaign.as_ref().map(CampaignId::as_str))
         .bind::<Nullable<Text>, _>(filter.state.map(CouponState::as_str))
         .bind::<Nullable<Integer>, _>(filter.after.map(|id| number(id.round)))
@@ -72,11 +94,46 @@ async fn page(conn: &mut AsyncPgConnection, filter: &CouponFilter) -> Result<Cou
         .load::<PageRow>(conn)
         .await?;
     let first = readable(rows.as_slice().first(), "a page of coupons")?;
-    Ok(CouponPage {
-        at: timestamp(first.at),
-        totals: first.totals()?,
-        coupons: rows.into_iter().filter_map(|row| row.coupon.read().transpose()).collect::<Result<_, _>>()?,
-    })
+    let (at, totals) = (timestamp(first.at), Some(first.totals.read()?));
+    let coupons = rows.into_iter().filter_map(|row| row.coupon).map(CouponRow::read).collect::<Result<_, _>>()?;
+    Ok(CouponPage { coupons, totals, at })
+}
+
+/// Round by round along the key, so that a page costs what is in it, however many coupons there are.
+async fn page_of_all(conn: &mut AsyncPgConnection, filter: &CouponFilter) -> Result<CouponPage, Failure> {
+    let at = sql("SELECT coupon_now() AS at").get_result::<NowRow>(conn).await?.at;
+    let limit = filter.limit as usize;
+    let mut coupons = Vec::new();
+    let mut after = filter.after.map_or((0, -1), |id| (number(id.round), int(id.serial)));
+    'page: while coupons.len() < limit {
+        let rounds = sql(USED_ROUNDS)
+            .bind::<Nullable<Text>, _>(filter.campaign.as_ref().map(CampaignId::as_str))
+            .bind::<Integer, _>(after.0)
+            .load::<RoundNumberRow>(conn)
+            .await?;
+        if rounds.is_empty() {
+            break;
+        }
+        for RoundNumberRow { no } in rounds {
+            let behind = if no == after.0 { after.1 } else { -1 };
+            let rows = sql(include_str!("queries/coupons_of_round.sql"))
+                .bind::<Integer, _>(no)
+                .bind::<Integer, _>(behind)
+                .bind::<Nullable<Text>, _>(filter.state.map(CouponState::as_str))
+                .bind::<Timestamptz, _>(at)
+                .bind::<BigInt, _>(i64::try_from(limit - coupons.len()).unwrap_or(i64::MAX))
+                .load::<CouponRow>(conn)
+                .await?;
+            for row in rows {
+                coupons.push(row.read()?);
+            }
+            if coupons.len() >= limit {
+                break 'page;
+            }
+            after = (no + 1, -1);
+        }
+    }
+    Ok(CouponPage { coupons, totals: None, at: timestamp(at) })
 }
 
 #[async_trait]
@@ -85,8 +142,8 @@ impl CouponRepository for PostgresLedger {
         let found = self.run(move |conn| {
             Box::pin(async move {
                 let coupon = sql(COUPON).bind::<Integer, _>(number(id.round)).bind::<Integer, _>(int(id.serial));
-                let Some(row) = coupon.get_result::<FoundRow>(conn).await.optional()? else { return Ok(None) };
-                Ok(Some((readable(row.coupon.read()?, "a coupon")?, timestamp(row.at))))
+                let Some(row) = coupon.get_result::<AtCouponRow>(conn).await.optional()? else { return Ok(None) };
+                Ok(Some((row.coupon.read()?, timestamp(row.at))))
             })
         });
         Ok(found.await?)
@@ -97,18 +154,19 @@ impl CouponRepository for PostgresLedger {
         Ok(self.run(move |conn| Box::pin(async move { page(conn, &filter).await })).await?)
     }
 
-    async fn redeem(&self, calls: &[Redeem]) -> Result<Vec<RedeemOutcome>, LedgerError> {
-        Ok(self.redeem_all(calls).await?)
+    async fn carry_out(&self, calls: &[Call]) -> Result<Vec<Outcome>, LedgerError> {
+        Ok(self.carry_out_all(calls).await?)
     }
 
-    async fn redeem_facts(&self, call: &Redeem) -> Result<(RedeemFacts, Timestamp), LedgerError> {
-        let call = call.clone();
-        let known = self.run(move |conn| {
-            Box::pin(async move {
-                let known = facts(conn, &[(0, &call)]).await?.pop();
-                readable(known.map(|(_, facts, at)| (facts, at)), "the facts of a call")
-            })
-        });
-        Ok(known.await?)
+    async fn foresee(&self, call: &Call) -> Result<Outcome, LedgerError> {
+        Ok(self.foresee_one(call).await?)
+    }
+
+    async fn sweep(&self, limit: u32) -> Result<u32, LedgerError> {
+        Ok(self.sweep_some(limit).await?)
+    }
+
+    async fn give_notice(&self, limit: u32) -> Result<u32, LedgerError> {
+        Ok(self.give_some_notice(limit).await?)
     }
 }

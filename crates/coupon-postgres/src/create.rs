@@ -1,5 +1,6 @@
 //! Creating a campaign: once per request, and once per title and end of validity among campaigns that have not ended.
 
+use coupon_domain::audit::{CREATE, of_creation};
 use coupon_domain::ports::{CreateOutcome, NewCampaign, RequestRecord};
 use diesel::sql_types::{Jsonb, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
@@ -10,10 +11,7 @@ use crate::connection::{End, PostgresLedger};
 use crate::failure::Failure;
 use crate::rows::{CampaignRow, json, readable};
 use crate::statement::sql;
-use crate::{requests, titles};
-
-/// Its word among requests.
-const CREATE: &str = "CREATE";
+use crate::{audit, requests, titles};
 
 impl PostgresLedger {
     pub(crate) async fn create_campaign(&self, new: &NewCampaign) -> Result<CreateOutcome, Failure> {
@@ -28,7 +26,7 @@ async fn create(
     new: &NewCampaign,
     rules: &serde_json::Value,
 ) -> Result<End<CreateOutcome>, Failure> {
-    if let Some(first) = requests::begin(conn, &new.id, new.request, CREATE).await? {
+    if let Some(first) = requests::begin(conn, &new.id, new.by.request, CREATE).await? {
         return Ok(End::Rollback(repeated(conn, &first).await?));
     }
     if let Some(holder) = titles::keep(conn, &new.id, rules).await? {
@@ -42,7 +40,10 @@ async fn create(
         .bind::<Text, _>(Uuid::now_v7().to_string())
         .get_result::<CampaignRow>(conn)
         .await?;
-    Ok(End::Commit(CreateOutcome::Created(made.read()?)))
+    let made = made.read()?;
+    let record = of_creation(new, made.created_at).map_err(|error| Failure::Damaged(error.to_string()))?;
+    audit::insert(conn, &[record]).await?;
+    Ok(End::Commit(CreateOutcome::Created(made)))
 }
 
 async fn repeated(conn: &mut AsyncPgConnection, first: &RequestRecord) -> Result<CreateOutcome, Failure> {

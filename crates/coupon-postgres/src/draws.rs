@@ -1,6 +1,8 @@
 //! Draws: leaves, roots, beacons, results and ranks. What is written stays; whoever comes second learns of the first.
 
 use async_trait::async_trait;
+use coupon_domain::audit::{SET_BEACON, of_beacon};
+use coupon_domain::checkout::Operator;
 use coupon_domain::draw::Hash;
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::ports::{
@@ -9,16 +11,12 @@ use coupon_domain::ports::{
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable};
 use diesel::{OptionalExtension as _, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use uuid::Uuid;
 
 use crate::connection::{End, PostgresLedger};
 use crate::failure::Failure;
-use crate::requests;
-use crate::rows::{count, int, number, readable};
+use crate::rows::{NowRow, count, int, number, readable, timestamp};
 use crate::statement::sql;
-
-/// Its word among requests.
-const SET_BEACON: &str = "SET_BEACON";
+use crate::{audit, requests};
 
 /// The bytes of a rank, and of a hash.
 const RANK: usize = 4;
@@ -111,14 +109,17 @@ async fn set_beacon(
     call: &RequestRecord,
     round: RoundId,
     beacon: &[u8],
-    request: Option<Uuid>,
+    by: &Operator,
 ) -> Result<End<BeaconOutcome>, Failure> {
-    let before = requests::begin(conn, &call.campaign, request, &call.verb).await?;
+    let before = requests::begin(conn, &call.campaign, by.request, &call.verb).await?;
     if before.as_ref().is_some_and(|before| before != call) {
         return Ok(End::Rollback(BeaconOutcome::RequestUsed));
     }
     let set = sql(include_str!("queries/set_beacon.sql")).bind::<Integer, _>(number(round)).bind::<Binary, _>(beacon);
-    if before.is_none() && set.execute(conn).await? == 1 {
+    if before.is_none()
+        && let Some(row) = set.get_result::<NowRow>(conn).await.optional()?
+    {
+        audit::insert(conn, &[of_beacon(&call.campaign, round, beacon, by, timestamp(row.at))]).await?;
         return Ok(End::Commit(BeaconOutcome::Set));
     }
     let Stage { beacon: there, drawn } = stage(conn, round).await?.unwrap_or_default();
@@ -201,12 +202,12 @@ impl DrawRepository for PostgresLedger {
         campaign: &CampaignId,
         round: RoundId,
         beacon: &[u8],
-        request: Option<Uuid>,
+        by: &Operator,
     ) -> Result<BeaconOutcome, LedgerError> {
         let call = RequestRecord { campaign: campaign.clone(), verb: SET_BEACON.to_owned() };
-        let beacon = beacon.to_vec();
-        let set = self
-            .transaction(move |conn| Box::pin(async move { set_beacon(conn, &call, round, &beacon, request).await }));
+        let (beacon, by) = (beacon.to_vec(), by.clone());
+        let set =
+            self.transaction(move |conn| Box::pin(async move { set_beacon(conn, &call, round, &beacon, &by).await }));
         Ok(set.await?)
     }
 

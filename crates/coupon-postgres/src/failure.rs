@@ -35,15 +35,6 @@ impl Failure {
             _ => None,
         }
     }
-
-    /// Whether this one statement is at fault and not the connection: others may go on.
-    pub(crate) fn is_of_the_statement(&self) -> bool {
-        match self {
-            Self::Sql(error) => fate(error) == Fate::Broken,
-            Self::Damaged(_) => true,
-            Self::NoConnection(_) | Self::NoAnswer | Self::Stopped(_) => false,
-        }
-    }
 }
 
 impl From<Failure> for LedgerError {

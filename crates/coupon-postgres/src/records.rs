@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use coupon_domain::answer::{Issued, Place};
 use coupon_domain::ids::{CampaignId, RoundId, UserId};
 use coupon_domain::model::Seat;
-use coupon_domain::ports::{Event, LedgerError, RecordError, RecordRepository, Snapshot};
+use coupon_domain::ports::{LedgerError, RecordError, RecordRepository, Snapshot};
 use coupon_domain::recording::{Cursor, Recording};
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension as _, QueryableByName};
@@ -137,9 +137,5 @@ impl RecordRepository for PostgresLedger {
             })
         });
         Ok(seat.await?)
-    }
-
-    async fn events(&self, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, LedgerError> {
-        Ok(self.events_behind(after, limit).await?)
     }
 }

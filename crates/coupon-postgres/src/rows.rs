@@ -11,7 +11,7 @@ use coupon_domain::money::{Currency, Money};
 use coupon_domain::ports::RoundRecord;
 use coupon_domain::position::{Chain, Position};
 use coupon_domain::recording::Cursor;
-use coupon_domain::redemption::{CouponRecord, CouponState, OrderRecord, OrderState};
+use coupon_domain::redemption::{CouponRecord, CouponState, OrderRecord, OrderState, Price};
 use coupon_domain::round::Phase;
 use coupon_domain::time::Timestamp;
 use diesel::QueryableByName;
@@ -27,6 +27,11 @@ pub(crate) fn readable<T>(value: Option<T>, part: &str) -> Result<T, Failure> {
 /// For a `jsonb`.
 pub(crate) fn json(value: &impl Spelled) -> Result<serde_json::Value, Failure> {
     serde_json::to_value(value).map_err(|e| Failure::Damaged(e.to_string()))
+}
+
+/// For a `bigint` of microseconds.
+pub(crate) fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// For a `timestamptz`.
@@ -79,12 +84,8 @@ pub(crate) fn behind(after: Option<&UserId>) -> String {
     after.map(ToString::to_string).unwrap_or_default()
 }
 
-fn coupon_id(no: i32, serial: i32) -> Result<CouponId, Failure> {
+pub(crate) fn coupon_id(no: i32, serial: i32) -> Result<CouponId, Failure> {
     Ok(CouponId { round: round_id(no)?, serial: count(serial, "coupons.serial")? })
-}
-
-fn order_id(raw: &str) -> Result<OrderId, Failure> {
-    readable(OrderId::parse(raw).ok(), "an order's id")
 }
 
 #[derive(QueryableByName)]
@@ -205,105 +206,117 @@ impl RoundRow {
     }
 }
 
-/// A coupon; every part is null where there is none.
+/// What a [`CouponRow`] is read from, of `coupons` and `rounds`.
+macro_rules! coupon_columns {
+    () => {
+        "coupons.round_no, coupons.serial, rounds.campaign_id, coupons.user_id, coupons.state, coupons.claimed_at,
+        coupons.expires_at, coupons.order_id, coupons.held_until, coupons.redeemed_at"
+    };
+}
+pub(crate) use coupon_columns;
+
+/// A coupon.
 #[derive(QueryableByName)]
 pub(crate) struct CouponRow {
-    #[diesel(sql_type = Nullable<Integer>)]
-    round_no: Option<i32>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    serial: Option<i32>,
-    #[diesel(sql_type = Nullable<Text>)]
-    campaign_id: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    user_id: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    state: Option<String>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    claimed_at: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    expires_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Integer)]
+    round_no: i32,
+    #[diesel(sql_type = Integer)]
+    serial: i32,
+    #[diesel(sql_type = Text)]
+    campaign_id: String,
+    #[diesel(sql_type = Text)]
+    user_id: String,
+    #[diesel(sql_type = Text)]
+    state: String,
+    #[diesel(sql_type = Timestamptz)]
+    claimed_at: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    expires_at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Text>)]
     order_id: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    held_until: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     redeemed_at: Option<DateTime<Utc>>,
 }
 
 impl CouponRow {
-    pub(crate) fn read(self) -> Result<Option<CouponRecord>, Failure> {
-        let (Some(no), Some(serial), Some(campaign), Some(user), Some(state), Some(claimed_at), Some(expires_at)) =
-            (self.round_no, self.serial, self.campaign_id, self.user_id, self.state, self.claimed_at, self.expires_at)
+    pub(crate) fn read(self) -> Result<CouponRecord, Failure> {
+        Ok(CouponRecord {
+            id: coupon_id(self.round_no, self.serial)?,
+            campaign: campaign_id(&self.campaign_id)?,
+            user: user_id(&self.user_id)?,
+            state: readable(CouponState::from_word(&self.state), "coupons.state")?,
+            claimed_at: timestamp(self.claimed_at),
+            expires_at: timestamp(self.expires_at),
+            order: self.order_id.as_deref().map(order_id).transpose()?,
+            held_until: self.held_until.map(timestamp),
+            redeemed_at: self.redeemed_at.map(timestamp),
+        })
+    }
+}
+
+/// An order; every part is null where there is none.
+#[derive(QueryableByName)]
+pub(crate) struct OrderRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    campaign_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    id: Option<String>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    round_no: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    serial: Option<i32>,
+    #[diesel(sql_type = Nullable<Text>)]
+    user_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    currency: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    amount: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    discount: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    state: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    redeemed_at: Option<DateTime<Utc>>,
+}
+
+impl OrderRow {
+    pub(crate) fn read(self) -> Result<Option<OrderRecord>, Failure> {
+        let (Some(campaign), Some(id), Some(user), Some(state)) = (self.campaign_id, self.id, self.user_id, self.state)
         else {
             return Ok(None);
         };
-        Ok(Some(CouponRecord {
-            id: coupon_id(no, serial)?,
+        let price = match (self.currency, self.amount, self.discount) {
+            (Some(currency), Some(amount), Some(discount)) => {
+                let currency = readable(Currency::parse(&currency).ok(), "orders.currency")?;
+                let money = |minor| Money { currency, minor };
+                Some(Price { amount: money(amount), discount: money(discount) })
+            }
+            _ => None,
+        };
+        Ok(Some(OrderRecord {
             campaign: campaign_id(&campaign)?,
+            id: order_id(&id)?,
+            coupon: coupon_of(self.round_no, self.serial)?,
             user: user_id(&user)?,
-            state: readable(CouponState::from_word(&state), "coupons.state")?,
-            claimed_at: timestamp(claimed_at),
-            expires_at: timestamp(expires_at),
-            order: self.order_id.as_deref().map(order_id).transpose()?,
+            price,
+            state: readable(OrderState::from_word(&state), "orders.state")?,
             redeemed_at: self.redeemed_at.map(timestamp),
         }))
     }
 }
 
-/// An order beside a coupon, hence the names; every part is null where there is none.
-#[derive(QueryableByName)]
-pub(crate) struct OrderRow {
-    #[diesel(sql_type = Nullable<Text>)]
-    its_id: Option<String>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    its_round_no: Option<i32>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    its_serial: Option<i32>,
-    #[diesel(sql_type = Nullable<Text>)]
-    its_user_id: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    its_currency: Option<String>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    its_amount: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    its_discount: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
-    its_state: Option<String>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    its_redeemed_at: Option<DateTime<Utc>>,
-}
-
-impl OrderRow {
-    pub(crate) fn read(self) -> Result<Option<OrderRecord>, Failure> {
-        let (Some(id), Some(no), Some(serial), Some(user), Some(currency), Some(amount), Some(discount), Some(state)) = (
-            self.its_id,
-            self.its_round_no,
-            self.its_serial,
-            self.its_user_id,
-            self.its_currency,
-            self.its_amount,
-            self.its_discount,
-            self.its_state,
-        ) else {
-            return Ok(None);
-        };
-        let currency = readable(Currency::parse(&currency).ok(), "orders.currency")?;
-        Ok(Some(OrderRecord {
-            id: order_id(&id)?,
-            coupon: coupon_id(no, serial)?,
-            user: user_id(&user)?,
-            amount: Money { currency, minor: amount },
-            discount: Money { currency, minor: discount },
-            state: readable(OrderState::from_word(&state), "orders.state")?,
-            redeemed_at: self.its_redeemed_at.map(timestamp),
-        }))
-    }
-}
-
-/// A coupon's parts where an event has them.
-pub(crate) fn event_coupon(no: Option<i32>, serial: Option<i32>) -> Result<Option<CouponId>, Failure> {
+/// A coupon's parts where a row has them.
+pub(crate) fn coupon_of(no: Option<i32>, serial: Option<i32>) -> Result<Option<CouponId>, Failure> {
     no.zip(serial).map(|(no, serial)| coupon_id(no, serial)).transpose()
 }
 
-/// An order's id where an event has one.
-pub(crate) fn event_order(raw: Option<&str>) -> Result<Option<OrderId>, Failure> {
-    raw.map(order_id).transpose()
+pub(crate) fn order_id(raw: &str) -> Result<OrderId, Failure> {
+    readable(OrderId::parse(raw).ok(), "an order's id")
+}
+
+/// One column of some rows, for an array.
+pub(crate) fn column<'a, T, V>(rows: &'a [T], part: impl Fn(&'a T) -> V) -> Vec<V> {
+    rows.iter().map(part).collect()
 }

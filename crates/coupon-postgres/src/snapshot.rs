@@ -14,7 +14,7 @@ use crate::rows::{CursorRow, RoundRow, read_rules, readable, round_columns, unsi
 use crate::statement::sql;
 
 /// All statements of the transaction see the ledger at one instant.
-const ONE_INSTANT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+pub(crate) const ONE_INSTANT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 const HEAD: &str = "SELECT journal_cursors.epoch, journal_cursors.n, journal_cursors.chain, journal_cursors.last_at,
         campaigns.state, campaigns.rules, campaigns.revision, campaigns.issued

@@ -1,4 +1,9 @@
 //! Statements as text that a connection keeps prepared. `diesel::sql_query` would prepare anew each time: a second round trip.
+//!
+//! Several of them may be sent in one flight, by polling their futures in order (`tokio::try_join!` with `biased`). They arrive in that
+//! order: each takes the connection's cache of prepared statements in turn, whose lock is first come, first served, and is sent as soon as
+//! it has left it. Therefore whatever begins or ends a transaction in a flight must be such a statement too: `batch_execute` does not
+//! queue, and overtakes those that are still being prepared.
 
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};

@@ -4,18 +4,23 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use coupon_domain::audit as audits;
+use coupon_domain::checkout::Operator;
 use coupon_domain::ids::UserId;
 use coupon_domain::ports::{LedgerError, NewUser, User, UserCreation, UserRepository};
 use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Text, Timestamptz};
 use diesel::{OptionalExtension as _, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 
+use crate::audit;
 use crate::connection::{End, PostgresLedger};
 use crate::failure::Failure;
-use crate::rows::{behind, readable, timestamp, user_id};
+use crate::rows::{NowRow, behind, readable, timestamp, user_id};
 use crate::statement::sql;
 
 const USER: &str = "SELECT id, name, metadata, created_at FROM users WHERE id = $1";
+
+const DELETE: &str = "DELETE FROM users WHERE id = $1 RETURNING coupon_now() AS at";
 
 const USERS: &str = "SELECT id, name, metadata, created_at FROM users WHERE id > $1 ORDER BY id LIMIT $2";
 
@@ -102,12 +107,19 @@ fn outcomes(users: &[NewUser], mut registered: Registered) -> Result<Vec<UserCre
 
 #[async_trait]
 impl UserRepository for PostgresLedger {
-    async fn create_users(&self, users: &[NewUser]) -> Result<Vec<UserCreation>, LedgerError> {
-        let users = users.to_vec();
+    async fn create_users(&self, users: &[NewUser], by: &Operator) -> Result<Vec<UserCreation>, LedgerError> {
+        let (users, by) = (users.to_vec(), by.clone());
         let created = self.transaction(move |conn| {
             Box::pin(async move {
                 let registered = register(conn, &users).await?;
-                Ok(End::Commit(outcomes(&users, registered)?))
+                let outcomes = outcomes(&users, registered)?;
+                let at = outcomes.iter().find_map(|outcome| match outcome {
+                    UserCreation::Created(user) => Some(user.created_at),
+                    UserCreation::Unchanged(_) | UserCreation::Taken => None,
+                });
+                let record = at.and_then(|at| audits::of_registration(&outcomes, &by, at));
+                audit::insert(conn, record.as_slice()).await?;
+                Ok(End::Commit(outcomes))
             })
         });
         Ok(created.await?)
@@ -135,14 +147,17 @@ impl UserRepository for PostgresLedger {
         Ok(users.await?)
     }
 
-    async fn delete_user(&self, id: &UserId) -> Result<bool, LedgerError> {
-        let id = id.clone();
-        let deleted = self.run(move |conn| {
+    async fn delete_user(&self, id: &UserId, by: &Operator) -> Result<bool, LedgerError> {
+        let (id, by) = (id.clone(), by.clone());
+        let deleted = self.transaction(move |conn| {
             Box::pin(async move {
-                Ok(sql("DELETE FROM users WHERE id = $1").bind::<Text, _>(id.as_str()).execute(conn).await?)
+                let deleted = sql(DELETE).bind::<Text, _>(id.as_str()).get_result::<NowRow>(conn).await.optional()?;
+                let Some(row) = deleted else { return Ok(End::Rollback(false)) };
+                audit::insert(conn, &[audits::of_deletion(&id, &by, timestamp(row.at))]).await?;
+                Ok(End::Commit(true))
             })
         });
-        Ok(deleted.await? == 1)
+        Ok(deleted.await?)
     }
 
     async fn registered(&self, users: &[UserId]) -> Result<Vec<bool>, LedgerError> {

@@ -1,6 +1,10 @@
 //! The command line.
 
+mod audit;
 mod draw;
+mod events;
+mod export;
+mod json;
 mod simulate;
 mod target;
 mod users;
@@ -50,6 +54,15 @@ enum Command {
     /// Say who the users are
     #[command(subcommand)]
     Users(users::UsersCommand),
+    /// Read the feed of events, and look after what was not delivered
+    #[command(subcommand)]
+    Events(events::EventsCommand),
+    /// Write a campaign's coupons to a file, without their codes
+    ///
+    /// In the order of round and serial, as they stand while they are read. Coupons that are issued meanwhile may be left out.
+    Export(export::Export),
+    /// Print who changed what, latest first, one JSON object a line
+    Audit(audit::Audit),
     /// See tomorrow's rush today: who gets the coupons, by speed and by draw
     ///
     /// Nothing leaves this machine: the service's own use cases, gate and ledger run in temporary folders, under a clock that is moved
@@ -107,6 +120,9 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
         Command::Healthcheck(ask) => healthcheck(&settings, &ask).await.map(|()| Verdict::Good),
         Command::Draw(command) => command.run(&settings).await,
         Command::Users(command) => command.run(&settings).await,
+        Command::Events(command) => command.run(&settings).await.map(|()| Verdict::Good),
+        Command::Export(command) => command.run(&settings).await.map(|()| Verdict::Good),
+        Command::Audit(command) => command.run(&settings).await.map(|()| Verdict::Good),
         Command::Simulate(command) => command.run().await,
         Command::Version => {
             print(&format!("coupon {}", env!("CARGO_PKG_VERSION")));
@@ -115,6 +131,7 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
     };
     match done {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Err(error) if error.is::<NobodyReadsOn>() => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::from(exit::FAILED),
         Err(error) if error.chain().any(|cause| cause.is::<Absent>()) => fail(exit::STORE_ABSENT, &error),
         Err(error) if error.is::<Misconfigured>() || error.is::<Unusable>() => fail(exit::UNUSABLE, &error),
@@ -133,6 +150,11 @@ enum Verdict {
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be used", .0.display())]
 struct Unusable(PathBuf);
+
+/// Marks that whoever reads the output has had enough, as `head` does. It is no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads on")]
+struct NobodyReadsOn;
 
 /// Marks an error of the settings.
 #[derive(Debug, thiserror::Error)]
@@ -191,9 +213,23 @@ async fn healthcheck(settings: &Settings, ask: &Healthcheck) -> anyhow::Result<(
     Ok(())
 }
 
+/// Why what was asked for cannot be written. A pipe that is closed is standard output's: that of the service's connection is its status.
+fn unwritten(error: std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => NobodyReadsOn.into(),
+        _ => anyhow::Error::from(error).context("what was asked for cannot be written"),
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "what was asked for")]
 fn print(line: &str) {
     println!("{line}");
+}
+
+/// Beside what was asked for.
+#[expect(clippy::print_stderr, reason = "for the person that called")]
+fn tell(line: &str) {
+    eprintln!("{line}");
 }
 
 #[expect(clippy::print_stderr, reason = "for the person or script that called")]

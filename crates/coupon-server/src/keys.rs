@@ -1,8 +1,5 @@
 //! The file with the master keys.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -10,6 +7,8 @@ use coupon_domain::code::MasterKeys;
 use coupon_domain::ports::CampaignRepository;
 use rand::RngCore as _;
 use tracing::info;
+
+use crate::private_file;
 
 /// Reads the keys; makes a file with one key if there is none.
 ///
@@ -20,9 +19,7 @@ pub fn load_or_create(path: &Path) -> anyhow::Result<MasterKeys> {
         create(path).with_context(|| format!("the master keys {} cannot be made", path.display()))?;
     }
     let name = || format!("the master keys {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(name)?;
-    let mode = std::fs::metadata(path).with_context(name)?.permissions().mode();
-    ensure!(mode & 0o077 == 0, "{} can be read by others (mode {:o}): set it to 600", name(), mode & 0o777);
+    let text = private_file::read(path, &name())?;
     MasterKeys::parse(&text).with_context(name)
 }
 
@@ -40,33 +37,23 @@ pub async fn agree(keys: &MasterKeys, ledger: &dyn CampaignRepository) -> anyhow
     Ok(())
 }
 
-/// Written under another name and linked, so that two instances starting together agree on one file, whole.
 fn create(path: &Path) -> anyhow::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
     let mut secret = [0; 32];
     rand::rng().fill_bytes(&mut secret);
-    let draft = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    writeln!(
-        file,
-        "# Master keys of coupon: <id>:<secret>. The first signs, all verify. Keep this file secret and keep a copy."
-    )?;
-    writeln!(file, "{}", MasterKeys::format_line(0, &secret))?;
-    file.sync_all()?;
-    let linked = std::fs::hard_link(&draft, path);
-    std::fs::remove_file(&draft)?;
-    match linked {
-        Ok(()) => info!(file = %path.display(), "made a new master key"),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error.into()),
+    let text = format!(
+        "# Master keys of coupon: <id>:<secret>. The first signs, all verify. Keep this file secret and keep a copy.\n{}\n",
+        MasterKeys::format_line(0, &secret)
+    );
+    if private_file::create(path, &text)? {
+        info!(file = %path.display(), "made a new master key");
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

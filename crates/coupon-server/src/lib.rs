@@ -6,6 +6,8 @@ pub mod clock;
 pub mod keys;
 mod logging;
 pub mod ops;
+pub mod outlets;
+mod private_file;
 pub mod sample;
 pub mod serve;
 pub mod settings;

@@ -9,8 +9,9 @@ use anyhow::{Context as _, bail};
 use coupon_domain::answer::Outcome;
 use coupon_domain::benefit::{Benefit, BenefitKind};
 use coupon_domain::campaign::{RulesDraft, Validity};
+use coupon_domain::checkout::Operator;
 use coupon_domain::code::Code;
-use coupon_domain::ids::{CampaignId, OrderId, RoundId, UserId};
+use coupon_domain::ids::{Actor, CampaignId, OrderId, RoundId, UserId};
 use coupon_domain::money::{Currency, Money};
 use coupon_domain::ports::Clock as _;
 use coupon_domain::schedule::{Recurrence, Schedule, Start};
@@ -18,9 +19,9 @@ use coupon_domain::supply::{Ratio, Rounding, Supply};
 use coupon_domain::time::Timestamp;
 use coupon_usecases::ask::Ask;
 use coupon_usecases::campaigns::{CreateCall, Created};
+use coupon_usecases::checkout::{RedeemCall, Redeemed};
 use coupon_usecases::engine::Engine;
 use coupon_usecases::error::Fault;
-use coupon_usecases::redeem::{RedeemCall, Redeemed};
 use tracing::info;
 
 use crate::clock::ServiceClock;
@@ -66,7 +67,14 @@ async fn is_there(engine: &Engine, id: &str) -> anyhow::Result<bool> {
 }
 
 async fn create(engine: &Arc<Engine>, id: &str, draft: RulesDraft) -> anyhow::Result<()> {
-    let call = CreateCall { id: Some(CampaignId::parse(id)?), draft, activate: true, ..CreateCall::default() };
+    let call = CreateCall {
+        id: Some(CampaignId::parse(id)?),
+        draft,
+        violations: Vec::new(),
+        by: Operator { actor: Actor::parse("sample-data")?, request: None },
+        validate_only: false,
+        activate: true,
+    };
     match engine.create_campaign(call).await {
         Ok(Created::Campaign(..)) => Ok(()),
         Ok(Created::Valid(..)) => bail!("{id} was only checked"),
@@ -213,7 +221,7 @@ fn live_rules() -> anyhow::Result<RulesDraft> {
         }),
         reservation_required: true,
         max_per_user: Some(1000),
-        validity: Some(Validity::AfterClaim(7 * DAY)),
+        validity: Some(Validity::AfterClaim(14 * DAY)),
         ..RulesDraft::default()
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use coupon_domain::code::MasterKeys;
+use coupon_domain::ports::Retention;
 use coupon_usecases::coalescer::Limits;
 use coupon_usecases::engine::{Engine, Settings as EngineSettings};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -16,7 +17,7 @@ use tracing::{info, warn};
 use crate::clock::ServiceClock;
 use crate::settings::{Backend, LogFormat, Settings};
 use crate::stores::Opened;
-use crate::{banner, keys, ops, sample, stores};
+use crate::{banner, keys, ops, outlets, sample, stores};
 
 /// What is served, and where.
 pub struct Service {
@@ -46,12 +47,15 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let opened = stores::open(&settings, &clock).await?;
     let keys = keys::load_or_create(&settings.keys_path())?;
     keys::agree(&keys, opened.stores.campaigns.as_ref()).await?;
-    let description = opened.description.clone();
+    let installation = opened.stores.campaigns.installation().await?;
+    let outlets = outlets::open(&settings, installation, Arc::clone(&clock) as _).await?;
+    let description: Vec<_> = opened.description.iter().cloned().chain(outlets::describe(&settings)).collect();
     let engine = start_engine(&settings, opened, keys);
     let sampled = settings.backend()? == Backend::Embedded && !settings.no_sample_data;
     if sampled {
         sample::load(&engine, &clock).await.context("the sample data cannot be loaded")?;
     }
+    outlets.into_iter().for_each(|outlet| engine.deliver(outlet));
     let (address, ops_address) = (listener.local_addr()?, ops.as_ref().and_then(|(ops, _)| ops.local_addr().ok()));
     match settings.log_format {
         LogFormat::Text => banner::print(address, ops_address, &description, sampled),
@@ -76,7 +80,8 @@ pub fn start_engine(settings: &Settings, opened: Opened, keys: MasterKeys) -> Ar
         in_flight: settings.batches_in_flight as usize,
         queue: settings.queue_length as usize,
     };
-    Engine::start(opened.stores, keys, EngineSettings { gate, fence: opened.fence, ..defaults })
+    let retention = Retention { min: settings.event_retention_min, max: settings.event_retention_max };
+    Engine::start(opened.stores, keys, EngineSettings { gate, fence: opened.fence, retention, ..defaults })
 }
 
 /// Serves until `stop` is cancelled: no new calls, the open ones answered, what was decided recorded, all within the time-out.

@@ -10,6 +10,8 @@ use anyhow::{Context as _, bail, ensure};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, ValueEnum};
 
+use crate::outlets;
+
 /// All settings of the service.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
@@ -78,6 +80,62 @@ pub struct Settings {
     #[arg(long, global = true, env = "COUPON_QUEUE_LENGTH", value_name = "N", default_value_t = 20_000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub queue_length: u32,
+
+    /// Webhooks that are told of events: https://shop.example/hooks as shop, with commas between several
+    #[arg(
+        long,
+        global = true,
+        env = "COUPON_WEBHOOKS",
+        value_name = "NAME=URL",
+        default_value = "",
+        hide_default_value = true,
+        hide_env_values = true
+    )]
+    pub webhooks: String,
+
+    /// The file with the webhooks' secrets, a line `NAME whsec_...` each, several of a name while they are exchanged; made if it is not
+    /// there [default: webhook.secrets in the data folder]
+    #[arg(long, global = true, env = "COUPON_WEBHOOK_SECRETS_FILE", value_name = "FILE")]
+    pub webhook_secrets_file: Option<PathBuf>,
+
+    /// Which kinds of events webhooks are told of, as `coupon.redeemed,coupon.expiring`; empty: all
+    #[arg(
+        long,
+        global = true,
+        env = "COUPON_WEBHOOK_KINDS",
+        value_name = "KINDS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub webhook_kinds: String,
+
+    /// Let webhooks go to addresses that are not public, and to this machine without TLS
+    #[arg(long, global = true, env = "COUPON_WEBHOOK_ALLOW_PRIVATE")]
+    pub webhook_allow_private: bool,
+
+    /// NATS with JetStream, which is told of all events: nats://user:password@host:4222
+    #[arg(long, global = true, env = "COUPON_NATS_URL", value_name = "URL", hide_env_values = true)]
+    pub nats_url: Option<String>,
+
+    /// A NATS user's credentials, as `nsc` writes them
+    #[arg(long, global = true, env = "COUPON_NATS_CREDENTIALS_FILE", value_name = "FILE")]
+    pub nats_credentials_file: Option<PathBuf>,
+
+    /// The JetStream stream; made if it is not there
+    #[arg(long, global = true, env = "COUPON_NATS_STREAM", value_name = "NAME", default_value = "COUPON_EVENTS")]
+    pub nats_stream: String,
+
+    /// What the subjects of events begin with; kind and campaign follow
+    #[arg(long, global = true, env = "COUPON_NATS_SUBJECT", value_name = "PREFIX", default_value = "coupon.v1")]
+    pub nats_subject: String,
+
+    /// Events are kept at least so long
+    #[arg(long, global = true, env = "COUPON_EVENT_RETENTION_MIN", value_name = "DURATION", default_value = "30d", value_parser = humantime::parse_duration)]
+    pub event_retention_min: Duration,
+
+    /// Events are kept so long for a subscriber that has not had them, and no longer
+    #[arg(long, global = true, env = "COUPON_EVENT_RETENTION_MAX", value_name = "DURATION", default_value = "90d", value_parser = humantime::parse_duration)]
+    pub event_retention_max: Duration,
 
     /// Longest time from the signal to the end
     #[arg(long, global = true, env = "COUPON_STOP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
@@ -165,6 +223,12 @@ impl Settings {
         self.keys_file.clone().unwrap_or_else(|| self.data_dir.join("master.keys"))
     }
 
+    /// The file with the webhooks' secrets.
+    #[must_use]
+    pub fn webhook_secrets_path(&self) -> PathBuf {
+        self.webhook_secrets_file.clone().unwrap_or_else(|| self.data_dir.join("webhook.secrets"))
+    }
+
     /// What can be said of the settings without trying them.
     ///
     /// # Errors
@@ -182,6 +246,11 @@ impl Settings {
             "--ops-listen (COUPON_OPS_LISTEN) is {}: without authentication it listens only on loopback",
             self.ops_listen
         );
+        ensure!(
+            self.event_retention_min <= self.event_retention_max,
+            "--event-retention-min (COUPON_EVENT_RETENTION_MIN) is longer than --event-retention-max (COUPON_EVENT_RETENTION_MAX)"
+        );
+        outlets::check(self)?;
         Ok(())
     }
 }
@@ -261,6 +330,11 @@ pub fn describe(settings: &Settings) -> Vec<(&'static str, String)> {
     let path = |path: &Path| path.display().to_string();
     let url = |url: &Option<String>| url.as_deref().map_or_else(|| "(none)".to_owned(), without_password);
     let time = |span: Duration| humantime::format_duration(span).to_string();
+    // To humantime a month is a twelfth of a year, which is no way to show 90 days.
+    let days = |span: Duration| {
+        let seconds = span.as_secs();
+        if seconds.is_multiple_of(86_400) { format!("{}d", seconds / 86_400) } else { time(span) }
+    };
     vec![
         ("config", settings.config.as_deref().map_or_else(|| "(none)".to_owned(), path)),
         ("listen", settings.listen.to_string()),
@@ -277,6 +351,19 @@ pub fn describe(settings: &Settings) -> Vec<(&'static str, String)> {
         ("batch_size", settings.batch_size.to_string()),
         ("batches_in_flight", settings.batches_in_flight.to_string()),
         ("queue_length", settings.queue_length.to_string()),
+        ("webhooks", outlets::describe_webhooks(settings)),
+        ("webhook_secrets_file", path(&settings.webhook_secrets_path())),
+        (
+            "webhook_kinds",
+            if settings.webhook_kinds.is_empty() { "(all)".to_owned() } else { settings.webhook_kinds.clone() },
+        ),
+        ("webhook_allow_private", settings.webhook_allow_private.to_string()),
+        ("nats_url", outlets::describe_nats(settings)),
+        ("nats_credentials_file", settings.nats_credentials_file.as_deref().map_or_else(|| "(none)".to_owned(), path)),
+        ("nats_stream", settings.nats_stream.clone()),
+        ("nats_subject", settings.nats_subject.clone()),
+        ("event_retention_min", days(settings.event_retention_min)),
+        ("event_retention_max", days(settings.event_retention_max)),
         ("stop_timeout", time(settings.stop_timeout)),
         ("log", settings.log.clone()),
         ("log_format", format!("{:?}", settings.log_format).to_lowercase()),

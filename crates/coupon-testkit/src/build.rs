@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use coupon_domain::benefit::{Benefit, BenefitKind};
 use coupon_domain::campaign::{Allocation, CampaignState, Rules, RulesDraft, Validity};
+use coupon_domain::checkout::Operator;
 use coupon_domain::code::MasterKeys;
 use coupon_domain::draw::Hash;
-use coupon_domain::ids::{CampaignId, CouponId, OrderId, RoundId, UserId};
+use coupon_domain::ids::{Actor, CampaignId, CouponId, OrderId, RoundId, SubscriberName, UserId};
 use coupon_domain::model::{CampaignHead, SupplyAddition};
 use coupon_domain::money::{Currency, Money};
 use coupon_domain::ports::NewCampaign;
@@ -308,6 +309,24 @@ pub fn a_campaign(id: &str) -> NewCampaign {
         id: campaign_id(id),
         rules: Rules { title: format!("Campaign {id}"), ..rules() },
         state: CampaignState::Active,
-        request: Some(Uuid::new_v4()),
+        by: by(Some(Uuid::new_v4())),
     }
+}
+
+/// The operator of tests, with this request.
+#[must_use]
+pub fn by(request: Option<Uuid>) -> Operator {
+    by_whom("tester", request)
+}
+
+/// This operator, with this request.
+#[must_use]
+pub fn by_whom(name: &str, request: Option<Uuid>) -> Operator {
+    Operator { actor: Actor::parse(name).expect("a test's operator has a valid name"), request }
+}
+
+/// A reader of the feed.
+#[must_use]
+pub fn subscriber(name: &str) -> SubscriberName {
+    SubscriberName::parse(name).expect("a test's subscriber has a valid name")
 }

@@ -12,6 +12,7 @@ pub mod differential;
 pub mod fold;
 pub mod gate;
 pub mod journal;
+pub mod publisher;
 pub mod reference;
 pub mod repository;
 mod scene;

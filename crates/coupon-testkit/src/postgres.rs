@@ -201,6 +201,12 @@ impl PostgresDatabase {
         &self.url
     }
 
+    /// Another of the server's programs, such as `pgbench`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.psql.with_file_name(name)
+    }
+
     /// Runs these commands as the superuser; answers what they return, a line per row, columns parted by `|`.
     ///
     /// # Errors

@@ -136,6 +136,17 @@ impl ChildServer {
             .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z')))
     }
 
+    /// Whether a signal has stopped every thread of the server; that takes a moment.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let Some(pid) = self.pid else { return false };
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+        threads.flatten().all(|thread| {
+            std::fs::read_to_string(thread.path().join("stat"))
+                .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
+        })
+    }
+
     /// What the server has printed so far.
     #[must_use]
     pub fn log(&self) -> String {

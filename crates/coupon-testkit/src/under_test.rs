@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use coupon_domain::ports::{
-    CampaignRepository, Clock, CouponRepository, DrawRepository, Gate, Journal, RecordRepository, StatisticsRepository,
-    UserRepository,
+    AuditRepository, CampaignRepository, Clock, CouponRepository, DeliveryRepository, DrawRepository, FeedRepository,
+    Gate, Journal, RecordRepository, StatisticsRepository, UserRepository,
 };
 use coupon_domain::time::Timestamp;
 
@@ -44,10 +44,48 @@ pub struct LedgerUnderTest {
     pub users: Arc<dyn UserRepository>,
     /// Counts for people.
     pub statistics: Arc<dyn StatisticsRepository>,
+    /// The feed of events.
+    pub feed: Arc<dyn FeedRepository>,
+    /// What is parked for outlets.
+    pub deliveries: Arc<dyn DeliveryRepository>,
+    /// Who changed what.
+    pub audit: Arc<dyn AuditRepository>,
     /// The ledger's clock.
     pub clock: Arc<dyn TestClock>,
     /// Servers, folders and the like.
     pub keep: Box<dyn Any + Send + Sync>,
+}
+
+impl LedgerUnderTest {
+    /// An adapter that is all of a ledger, with its clock.
+    pub fn new<L, C>(ledger: Arc<L>, clock: Arc<C>, keep: impl Any + Send + Sync) -> Self
+    where
+        L: CampaignRepository
+            + RecordRepository
+            + CouponRepository
+            + DrawRepository
+            + UserRepository
+            + StatisticsRepository
+            + FeedRepository
+            + DeliveryRepository
+            + AuditRepository
+            + 'static,
+        C: TestClock + 'static,
+    {
+        Self {
+            campaigns: Arc::clone(&ledger) as _,
+            records: Arc::clone(&ledger) as _,
+            coupons: Arc::clone(&ledger) as _,
+            draws: Arc::clone(&ledger) as _,
+            users: Arc::clone(&ledger) as _,
+            statistics: Arc::clone(&ledger) as _,
+            feed: Arc::clone(&ledger) as _,
+            deliveries: Arc::clone(&ledger) as _,
+            audit: ledger,
+            clock,
+            keep: Box::new(keep),
+        }
+    }
 }
 
 /// A clock for stores in this process: stands still until it is set.

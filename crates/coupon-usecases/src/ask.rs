@@ -18,6 +18,7 @@ use crate::coalescer::Coalescer;
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::session::{Lanes, Session, lock};
+use crate::statistics::ArrivalClock;
 
 /// A user's call about a round.
 #[derive(Debug, Clone)]
@@ -167,15 +168,16 @@ impl Engine {
     ) -> Coalescer<UserId, Answer<C::Yes>> {
         let round = spec.id;
         let start = || {
-            let (engine, session, spec) = (Arc::clone(self), Arc::clone(session), Arc::clone(spec));
+            let clock = ArrivalClock::of(spec, session.rounds().planned_start(round));
+            let (engine, session) = (Arc::clone(self), Arc::clone(session));
             Coalescer::start(self.settings.gate, move |users: Vec<UserId>| {
-                let (engine, session, spec) = (Arc::clone(&engine), Arc::clone(&session), Arc::clone(&spec));
+                let (engine, session) = (Arc::clone(&engine), Arc::clone(&session));
                 async move {
                     let seen = engine.admit(&session).await?;
                     let gate = engine.stores.gate.as_ref();
                     let decided = C::decide(gate, &session.id, round, &users, registered, seen).await;
                     let answers = engine.settle(&session, decided)?.answers;
-                    engine.tallies.count(C::VERB, &spec, &answers);
+                    engine.tallies.count(C::VERB, round, clock, &answers);
                     Ok(answers)
                 }
             })

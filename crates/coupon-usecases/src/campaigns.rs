@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use coupon_domain::audit::CREATE;
 use coupon_domain::campaign::{Campaign, CampaignState, Rules, RulesDraft, Transition, Violation};
+use coupon_domain::checkout::Operator;
 use coupon_domain::choice::Verb;
 use coupon_domain::ids::CampaignId;
 use coupon_domain::model::Transitioned;
@@ -16,11 +18,8 @@ use crate::error::Fault;
 use crate::rounds::RoundReport;
 use crate::session::Session;
 
-/// What a request that created a campaign did, in the ledger's words.
-const CREATE: &str = "CREATE";
-
 /// A campaign to be created.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CreateCall {
     /// Its id; none means a new one. Callers of the service cannot set it.
     pub id: Option<CampaignId>,
@@ -28,8 +27,8 @@ pub struct CreateCall {
     pub draft: RulesDraft,
     /// What was wrong with the request before it came here.
     pub violations: Vec<Violation>,
-    /// Makes repeats harmless.
-    pub request: Option<Uuid>,
+    /// Whose call it is.
+    pub by: Operator,
     /// Check it all and write nothing.
     pub validate_only: bool,
     /// ACTIVE at once.
@@ -51,7 +50,7 @@ impl Engine {
     /// # Errors
     /// [`Fault::Invalid`] with every wrong field, [`Fault::TitleTaken`], [`Fault::RequestUsed`].
     pub async fn create_campaign(self: &Arc<Self>, call: CreateCall) -> Result<Created, Fault> {
-        if let Some(created) = self.created_before(call.request).await? {
+        if let Some(created) = self.created_before(call.by.request).await? {
             return Ok(created);
         }
         let now = self.stores.campaigns.now().await?;
@@ -67,7 +66,7 @@ impl Engine {
             return Ok(Created::Valid(Box::new(rules), state));
         }
         let id = call.id.map_or_else(new_id, Ok)?;
-        let new = NewCampaign { id, rules, state, request: call.request };
+        let new = NewCampaign { id, rules, state, by: call.by };
         let engine = Arc::clone(self);
         detached(async move { engine.create_and_open(new).await }).await
     }
@@ -116,16 +115,17 @@ impl Engine {
         self: &Arc<Self>,
         id: CampaignId,
         transition: Transition,
-        request: Option<Uuid>,
+        by: Operator,
     ) -> Result<Campaign, Fault> {
         let engine = Arc::clone(self);
         detached(async move {
             let session = engine.session(&id).await?;
-            if engine.was_done(&session, transition.as_str(), request).await? {
+            if engine.was_done(&session, transition.as_str(), by.request).await? {
                 return engine.campaign(&id).await;
             }
+            let request = engine.announced(&by).await?;
             let seen = engine.admit(&session).await?;
-            let decided = engine.stores.gate.transition(&session.id, transition, request, seen).await;
+            let decided = engine.stores.gate.transition(&session.id, transition, Some(request), seen).await;
             let decided = engine.settle(&session, decided)?;
             match decided.answers {
                 Transitioned::Done(_) | Transitioned::Unchanged(_) | Transitioned::Repeated => {}

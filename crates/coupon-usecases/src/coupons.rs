@@ -1,17 +1,19 @@
-//! Coupons after their claim: one, or a user's.
+//! Coupons after their claim: one, a user's, or a campaign's.
 
 use std::sync::Arc;
 
 use coupon_domain::benefit::Benefit;
+use coupon_domain::checkout::{Call, CheckoutRefusal, Operator, VOID_COUPON, Void};
 use coupon_domain::code::Code;
 use coupon_domain::ids::{CouponId, UserId};
 use coupon_domain::ports::{CouponFilter, CouponPage};
 use coupon_domain::redemption::{CouponRecord, CouponState};
 use coupon_domain::time::Timestamp;
+use tracing::debug;
 
+use crate::checkout::{LOOKS, Settled};
 use crate::engine::Engine;
 use crate::error::Fault;
-use crate::redeem::LOOKS;
 
 /// How a coupon is named.
 #[derive(Debug, Clone)]
@@ -62,6 +64,10 @@ impl Engine {
             return Ok(Some(found));
         }
         let Some(origin) = self.origin_of(id.round).await? else { return Ok(None) };
+        // This instance may not have met the campaign yet, and without its gate knows nothing to record.
+        if let Err(fault) = self.session(&origin.campaign).await {
+            debug!(campaign = %origin.campaign, %fault, "the gate cannot be asked; what is known is recorded");
+        }
         self.record_campaign(&origin.campaign).await?;
         Ok(self.stores.coupons.coupon(id).await?)
     }
@@ -78,7 +84,31 @@ impl Engine {
         Err(Fault::unavailable("the coupon has not reached the ledger yet"))
     }
 
-    /// A user's coupons, each with what it is worth.
+    /// Withdraws an unused coupon.
+    ///
+    /// # Errors
+    /// [`Fault::UnknownCoupon`], [`Fault::WrongCouponState`] if it is held, redeemed or expired.
+    pub async fn void_coupon(
+        self: &Arc<Self>,
+        id: CouponId,
+        reason: String,
+        by: Operator,
+    ) -> Result<CouponReport, Fault> {
+        let (record, _) = self.coupon_by_id(id).await?.ok_or(Fault::UnknownCoupon)?;
+        if let Some(request) = by.request
+            && let Some(done) = self.stores.campaigns.request(request).await?
+            && (done.campaign != record.campaign || done.verb != VOID_COUPON)
+        {
+            return Err(Fault::RequestUsed);
+        }
+        match self.settled(&Call::Void(Void { coupon: id, reason, by })).await? {
+            Settled::Yes(..) => self.coupon(CouponKey::Id(id), &record.user).await,
+            Settled::No(CheckoutRefusal::CouponIs(state)) => Err(Fault::WrongCouponState(state)),
+            Settled::No(refusal) => Err(Fault::internal(format!("a withdrawal is refused: {refusal:?}"))),
+        }
+    }
+
+    /// Coupons, each with what it is worth.
     ///
     /// # Errors
     /// See [`Fault`].

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use coupon_domain::answer::Place;
+use coupon_domain::checkout::Operator;
 use coupon_domain::draw::merkle::{BLOCK, TreeBuilder, inclusion_proof_by_block};
 use coupon_domain::draw::{self, DrawKey, DrawParams, Hash, Seed, winners_bitmap};
 use coupon_domain::ids::{CampaignId, RoundId};
@@ -11,7 +12,6 @@ use coupon_domain::ports::{BeaconOutcome, Conclusion, DrawRecord, DrawResult, Dr
 use coupon_domain::round::{DrawPlan, Phase, RoundSpec};
 use fail::fail_point;
 use tracing::{error, info, warn};
-use uuid::Uuid;
 
 use crate::ask::Ask;
 use crate::engine::Engine;
@@ -20,12 +20,19 @@ use crate::session::Session;
 
 /// Leaves or ranks read at once.
 const PAGE: u32 = 50_000;
+/// Ranks read at once: a store may have to walk through all before them.
+const RANKS: u32 = 1_000_000;
 
-/// A failpoint of tests: the process ends there, as if it had been killed.
-macro_rules! step {
-    ($name:literal) => {
-        fail_point!($name, |_| std::process::abort())
+/// A failpoint of tests: the draw says that it is there and stays, until the process is killed from outside.
+async fn step(name: &'static str) {
+    let is_meant = || {
+        fail_point!(name, |_| true);
+        false
     };
+    if is_meant() {
+        info!(failpoint = name, "reached");
+        std::future::pending::<()>().await;
+    }
 }
 
 /// A draw as far as it may be known.
@@ -99,14 +106,14 @@ impl Engine {
     async fn draw_round(self: &Arc<Self>, session: &Arc<Session>, view: &RoundView, n: u64) -> Result<(), Fault> {
         let (round, plan) = (view.spec.id, view.spec.draw.as_ref().ok_or(Fault::NoDraw)?);
         self.recorded(session, n).await?;
-        step!("draw.begun");
+        step("draw.begun").await;
         let mut record = self.stores.draws.draw(round).await?;
         if record.root.is_none() {
             let root = self.root_of(round, view.places).await?;
             self.stores.draws.keep_root(round, &root).await?;
             record = self.stores.draws.draw(round).await?;
         }
-        step!("draw.rooted");
+        step("draw.rooted").await;
         // Claims wait for nobody: without the beacon's bytes by then, the draw goes on without.
         let awaits_beacon = plan.beacon_source.is_some() && record.beacon.is_none() && view.phase < Phase::Claiming;
         if record.result.is_none() && awaits_beacon {
@@ -120,7 +127,7 @@ impl Engine {
                 None => return Ok(()),
             },
         };
-        step!("draw.concluded");
+        step("draw.concluded").await;
         self.tell_winners(session, view, &ranks).await
     }
 
@@ -156,7 +163,7 @@ impl Engine {
             (ranking.into_ranks(), last_score)
         })
         .await?;
-        step!("draw.ranked");
+        step("draw.ranked").await;
         let result = DrawResult { beacon: record.beacon, winners, last_score };
         match self.stores.draws.conclude_draw(round, &result, &ranks).await? {
             Conclusion::Kept => Ok(Some(ranks)),
@@ -190,7 +197,7 @@ impl Engine {
         while let Ok(from) = u32::try_from(ranks.len())
             && from < places
         {
-            let page = self.stores.draws.ranks(round, from, PAGE).await?;
+            let page = self.stores.draws.ranks(round, from, RANKS).await?;
             if page.is_empty() {
                 return Err(Fault::internal(format!("{round} has {places} places and {from} ranks")));
             }
@@ -210,7 +217,7 @@ impl Engine {
         let seen = self.admit(session).await?;
         let told = self.stores.gate.conclude_draw(&session.id, round, &bitmap, seen).await;
         let told = self.settle(session, told)?;
-        step!("draw.told");
+        step("draw.told").await;
         match told.answers {
             DrawConclusion::Drawn(delay) => {
                 info!(campaign = %session.id, %round, places = view.places, winners, ?delay, "drawn");
@@ -282,7 +289,8 @@ impl Engine {
         if let Some(place) = self.stores.records.seat(round, &call.user).await?.place {
             return Ok(place);
         }
-        self.record_campaign(&call.campaign).await?;
+        let session = self.closed_session(&call.campaign).await?;
+        self.catch_up_with_gate(&session).await?;
         self.stores.records.seat(round, &call.user).await?.place.ok_or(Fault::UnknownPlace)
     }
 
@@ -309,7 +317,7 @@ impl Engine {
         campaign: &CampaignId,
         round: RoundId,
         beacon: &[u8],
-        request: Option<Uuid>,
+        by: &Operator,
     ) -> Result<String, Fault> {
         let view = self.round(campaign, Some(round)).await?.view;
         let plan = view.spec.draw.ok_or(Fault::NoDraw)?;
@@ -317,7 +325,7 @@ impl Engine {
         if view.phase <= Phase::Reserving {
             return Err(Fault::BeaconRefused("reservation has not closed yet"));
         }
-        match self.stores.draws.set_beacon(campaign, round, beacon, request).await? {
+        match self.stores.draws.set_beacon(campaign, round, beacon, by).await? {
             BeaconOutcome::Set | BeaconOutcome::Repeated => {}
             BeaconOutcome::SetOtherwise => return Err(Fault::BeaconRefused("it is set to other bytes")),
             BeaconOutcome::TooLate => return Err(Fault::BeaconRefused("the round was drawn without it")),

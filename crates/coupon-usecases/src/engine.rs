@@ -7,22 +7,23 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use coupon_domain::benefit::Benefit;
+use coupon_domain::checkout::{Call, Outcome};
 use coupon_domain::code::MasterKeys;
 use coupon_domain::draw::Seed;
 use coupon_domain::ids::UserId;
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::model::Decided;
 use coupon_domain::ports::{
-    CampaignRepository, CouponRepository, DrawRepository, Gate, GateError, Journal, RecordRepository,
-    StatisticsRepository, UserRepository,
+    AuditRepository, CampaignRepository, CouponRepository, DeliveryRepository, DrawRepository, FeedRepository, Gate,
+    GateError, Journal, RecordRepository, Retention, StatisticsRepository, UserRepository,
 };
 use coupon_domain::position::Position;
-use coupon_domain::redemption::{Redeem, RedeemOutcome};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug};
 
 use crate::coalescer::{Coalescer, Limits};
 use crate::error::{Fault, RETRY_SOON};
+use crate::feed::{Bell, Settings as FeedSettings};
 use crate::session::{Compared, Condition, Session, lock};
 use crate::statistics::Tallies;
 
@@ -48,6 +49,12 @@ pub struct Stores {
     pub users: Arc<dyn UserRepository>,
     /// Counts for people.
     pub statistics: Arc<dyn StatisticsRepository>,
+    /// The feed of events.
+    pub feed: Arc<dyn FeedRepository>,
+    /// What receivers have not taken.
+    pub deliveries: Arc<dyn DeliveryRepository>,
+    /// Who changed what.
+    pub audit: Arc<dyn AuditRepository>,
 }
 
 impl Stores {
@@ -61,6 +68,9 @@ impl Stores {
             + DrawRepository
             + UserRepository
             + StatisticsRepository
+            + FeedRepository
+            + DeliveryRepository
+            + AuditRepository
             + 'static,
     {
         Self {
@@ -71,7 +81,10 @@ impl Stores {
             coupons: ledger.clone(),
             draws: ledger.clone(),
             users: ledger.clone(),
-            statistics: ledger,
+            statistics: ledger.clone(),
+            feed: ledger.clone(),
+            deliveries: ledger.clone(),
+            audit: ledger,
         }
     }
 }
@@ -138,6 +151,12 @@ pub struct Settings {
     pub recorder_chunk: usize,
     /// Where the seeds of draws come from.
     pub seeds: SeedSource,
+    /// How often coupons are looked after: holds that ran out, validity that ended, notices.
+    pub upkeep: Duration,
+    /// How the feed is read.
+    pub feed: FeedSettings,
+    /// How long events are kept.
+    pub retention: Retention,
 }
 
 impl Default for Settings {
@@ -150,6 +169,9 @@ impl Default for Settings {
             recorder_pause: Duration::from_millis(50),
             recorder_chunk: 5_000,
             seeds: SeedSource::system(),
+            upkeep: Duration::from_secs(1),
+            feed: FeedSettings::default(),
+            retention: Retention::default(),
         }
     }
 }
@@ -159,9 +181,11 @@ pub struct Engine {
     pub(crate) stores: Stores,
     pub(crate) settings: Settings,
     pub(crate) keys: MasterKeys,
-    pub(crate) redeem_lane: Coalescer<Redeem, Result<RedeemOutcome, Fault>>,
+    pub(crate) checkout_lane: Coalescer<Call, Result<Outcome, Fault>>,
     pub(crate) registry_lane: Coalescer<UserId, bool>,
     pub(crate) tallies: Tallies,
+    /// Rung when this process may have written events.
+    pub(crate) bell: Bell,
     sessions: Mutex<HashMap<CampaignId, Arc<Session>>>,
     stop: CancellationToken,
 }
@@ -170,10 +194,15 @@ impl Engine {
     /// Starts the background work too; it ends with [`Engine::stop`].
     #[must_use]
     pub fn start(stores: Stores, keys: MasterKeys, settings: Settings) -> Arc<Self> {
-        let coupons = Arc::clone(&stores.coupons);
-        let redeem_lane = Coalescer::start(settings.ledger, move |calls: Vec<Redeem>| {
-            let coupons = Arc::clone(&coupons);
-            async move { Ok(crate::redeem::redeem_all(coupons.as_ref(), &calls).await) }
+        let bell = Bell::default();
+        let (coupons, ringer) = (Arc::clone(&stores.coupons), bell.clone());
+        let checkout_lane = Coalescer::start(settings.ledger, move |calls: Vec<Call>| {
+            let (coupons, ringer) = (Arc::clone(&coupons), ringer.clone());
+            async move {
+                let outcomes = crate::checkout::carry_out_all(coupons.as_ref(), &calls).await;
+                ringer.ring();
+                Ok(outcomes)
+            }
         });
         let users = Arc::clone(&stores.users);
         let registry_lane = Coalescer::start(settings.ledger, move |asked: Vec<UserId>| {
@@ -184,13 +213,15 @@ impl Engine {
             stores,
             settings,
             keys,
-            redeem_lane,
+            checkout_lane,
             registry_lane,
             tallies: Tallies::default(),
+            bell,
             sessions: Mutex::default(),
             stop: CancellationToken::new(),
         });
         engine.spawn(crate::scheduler::run(Arc::clone(&engine)));
+        engine.spawn(crate::upkeep::run(Arc::clone(&engine)));
         engine
     }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coupon_domain::campaign::{CampaignState, Transition, Violation};
-use coupon_domain::ids::{CampaignId, InvalidId, UserId};
+use coupon_domain::ids::{CampaignId, InvalidId, SubscriberName, UserId};
 use coupon_domain::ports::{GateError, JournalError, LedgerError};
+use coupon_domain::redemption::CouponState;
 
 /// How soon a caller may come again while a campaign is being recovered or a store is away.
 pub(crate) const RETRY_SOON: Duration = Duration::from_millis(500);
@@ -25,6 +26,18 @@ pub enum Fault {
     /// No such coupon of this user.
     #[error("this user has no such coupon")]
     UnknownCoupon,
+    /// No such order of this user.
+    #[error("this user has no such order")]
+    UnknownOrder,
+    /// The coupon's state does not allow it.
+    #[error("a coupon that is {0} cannot be withdrawn")]
+    WrongCouponState(CouponState),
+    /// No such subscriber or outlet.
+    #[error("subscriber {0} is not known")]
+    UnknownSubscriber(SubscriberName),
+    /// Another reader has subscribed under this name.
+    #[error("another reader has subscribed under this name")]
+    TakenOver,
     /// A campaign that has not ended has the same title and end of validity.
     #[error("campaign {0} has the same title and end of validity and has not ended")]
     TitleTaken(CampaignId),

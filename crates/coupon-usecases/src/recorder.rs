@@ -9,7 +9,7 @@ use coupon_domain::journal::{Entry, Row};
 use coupon_domain::ports::{JournalError, RecordError};
 use coupon_domain::recording::{Cursor, NotRecordable, Recording};
 use coupon_domain::round::RoundSpec;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::engine::Engine;
 use crate::error::Fault;
@@ -46,14 +46,29 @@ impl Engine {
         if session.cursor().position.n >= n {
             return Ok(());
         }
-        // Detached: a caller who leaves must not cut a transaction short.
-        let (engine, session) = (Arc::clone(self), Arc::clone(session));
-        let cursor = tokio::spawn(async move { engine.drain(&session).await }).await.map_err(Fault::internal)??;
+        let cursor = self.drain_detached(session).await?;
         if cursor.position.n >= n {
             Ok(())
         } else {
             Err(Fault::unavailable("the journal does not have the decision yet"))
         }
+    }
+
+    /// Brings into the ledger what the gate has decided by now; if the gate cannot be asked, what this instance has seen.
+    pub(crate) async fn catch_up_with_gate(self: &Arc<Self>, session: &Arc<Session>) -> Result<(), Fault> {
+        match self.tick(session).await {
+            Ok(decided) => self.recorded(session, decided.position.n).await,
+            Err(fault) => {
+                debug!(campaign = %session.id, %fault, "the gate cannot be asked; what is known is recorded");
+                self.drain_detached(session).await.map(drop)
+            }
+        }
+    }
+
+    /// A caller who leaves must not cut a transaction short.
+    pub(crate) async fn drain_detached(self: &Arc<Self>, session: &Arc<Session>) -> Result<Cursor, Fault> {
+        let (engine, session) = (Arc::clone(self), Arc::clone(session));
+        tokio::spawn(async move { engine.drain(&session).await }).await.map_err(Fault::internal)?
     }
 
     /// Records what this instance has seen by now. While claims pour in there is always more; that is for the next time.
@@ -77,7 +92,10 @@ impl Engine {
             }
             let recording = self.read(session, cursor, &entries).await?;
             cursor = match self.stores.records.record(&session.id, &recording).await {
-                Ok(()) => recording.to,
+                Ok(()) => {
+                    self.bell.ring();
+                    recording.to
+                }
                 Err(RecordError::Moved(cursor)) => cursor,
                 Err(RecordError::Busy) => {
                     tokio::time::sleep(BUSY_PAUSE).await;

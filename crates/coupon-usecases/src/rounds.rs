@@ -108,7 +108,7 @@ impl Engine {
             opened => opened?,
         };
         // Rounds that were opened a moment ago are in the list too.
-        self.record_campaign(campaign).await?;
+        self.catch_up_with_gate(&session).await?;
         let records = self.stores.campaigns.rounds(campaign, after, limit).await?;
         let told = session.told.borrow().clone();
         let report = |record: RoundRecord| {

@@ -51,7 +51,7 @@ pub(crate) struct Rounds {
     pub(crate) state: CampaignState,
     /// Their claim windows moved by the delay of a late draw.
     pub(crate) specs: Vec<Arc<RoundSpec>>,
-    /// Their starts as planned.
+    /// Their starts as planned, in the same order.
     pub(crate) starts: Vec<Timestamp>,
     /// What the choice of a round goes by: as `specs`, but open as long as a draw is awaited.
     to_choose: Vec<RoundSpec>,
@@ -67,6 +67,11 @@ pub(crate) struct Terms {
 impl Rounds {
     pub(crate) fn get(&self, id: RoundId) -> Option<&Arc<RoundSpec>> {
         self.specs.iter().find(|spec| spec.id == id)
+    }
+
+    /// When a round's claims were to open, whatever a late draw has made of it.
+    pub(crate) fn planned_start(&self, id: RoundId) -> Option<Timestamp> {
+        self.specs.iter().zip(&self.starts).find(|(spec, _)| spec.id == id).map(|(_, start)| *start)
     }
 
     /// At least the revision that a round was planned by, as far as it matters: one that has left the gate was planned by rules that all

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use coupon_domain::answer::{Answer, Outcome, Refusal};
 use coupon_domain::choice::Verb;
@@ -9,6 +10,7 @@ use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::ports::{LedgerError, Tally};
 use coupon_domain::round::RoundSpec;
 use coupon_domain::stats::{ArrivalBucket, Deciles, bucket_width, deciles};
+use coupon_domain::time::Timestamp;
 use tracing::debug;
 
 use crate::engine::Engine;
@@ -31,13 +33,31 @@ struct Counts {
     arrivals: BTreeMap<u32, (u64, u64)>,
 }
 
+/// Tells in which span of time a claim came. It runs from the planned start, which is the same for every instance although a late draw may
+/// open claims later.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ArrivalClock {
+    start: Timestamp,
+    width: Duration,
+}
+
+impl ArrivalClock {
+    /// Of a round, and of when its claims were to open.
+    pub(crate) fn of(round: &RoundSpec, planned_start: Option<Timestamp>) -> Self {
+        let width = bucket_width(round.claim.closes.since(round.claim.opens)).max(Duration::from_micros(1));
+        Self { start: planned_start.unwrap_or(round.claim.opens), width }
+    }
+
+    fn bucket(self, at: Timestamp) -> u32 {
+        u32::try_from(at.since(self.start).as_micros() / self.width.as_micros()).unwrap_or(u32::MAX)
+    }
+}
+
 impl Tallies {
     /// Counts the answers of one batch. Repeats are not counted: they were, the first time.
-    pub(crate) fn count<T>(&self, verb: Verb, round: &RoundSpec, answers: &[Answer<T>]) {
-        let opens = round.claim.opens;
-        let width = bucket_width(round.claim.closes.since(opens)).as_micros().max(1);
+    pub(crate) fn count<T>(&self, verb: Verb, round: RoundId, clock: ArrivalClock, answers: &[Answer<T>]) {
         let mut rounds = lock(&self.rounds);
-        let counts = rounds.entry(round.id).or_default();
+        let counts = rounds.entry(round).or_default();
         for answer in answers {
             let won = match answer.outcome {
                 Outcome::Replayed(_) => continue,
@@ -51,8 +71,7 @@ impl Tallies {
                 }
             };
             if verb == Verb::Claim {
-                let bucket = answer.witness.at.since(opens).as_micros() / width;
-                let (wins, losses) = counts.arrivals.entry(u32::try_from(bucket).unwrap_or(u32::MAX)).or_default();
+                let (wins, losses) = counts.arrivals.entry(clock.bucket(answer.witness.at)).or_default();
                 *if won { wins } else { losses } += 1;
             }
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use coupon_domain::campaign::{Campaign, CampaignState, Revision, Rules, RulesPatch, Scope, Violation};
-use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::checkout::Operator;
+use coupon_domain::ids::{Actor, CampaignId, RoundId};
 use coupon_domain::model::{ADD_SUPPLY, Decided, Revised, SupplyAdded, SupplyAddition, UPDATE};
-use uuid::Uuid;
 
 use crate::campaigns::detached;
 use crate::engine::Engine;
@@ -24,8 +24,8 @@ pub struct UpdateCall {
     pub patch: RulesPatch,
     /// What was wrong with the request before it came here.
     pub violations: Vec<Violation>,
-    /// Makes repeats harmless.
-    pub request: Option<Uuid>,
+    /// Whose call it is.
+    pub by: Operator,
     /// Check it all and write nothing.
     pub validate_only: bool,
 }
@@ -43,7 +43,7 @@ impl Engine {
         let engine = Arc::clone(self);
         detached(async move {
             let session = engine.session(&call.campaign).await?;
-            if engine.was_done(&session, UPDATE, call.request).await? {
+            if engine.was_done(&session, UPDATE, call.by.request).await? {
                 return engine.campaign(&call.campaign).await;
             }
             for _ in 0..TRIES {
@@ -75,8 +75,14 @@ impl Engine {
             return Err(Fault::EtagMismatch(campaign.revision));
         }
         let rules = self.changed_rules(&campaign, call).await?;
-        if call.validate_only || rules == campaign.rules {
-            return Ok(Some(Campaign { rules, ..campaign }));
+        if rules == campaign.rules {
+            return Ok(Some(campaign));
+        }
+        if call.validate_only {
+            let scope = Scope::of(&campaign.rules, &rules);
+            let refused = decided.answers.revision_refusal(campaign.revision, scope);
+            let fault = refused.and_then(|revised| why_refused(revised, scope, call.revision));
+            return fault.map_or(Ok(Some(Campaign { rules, ..campaign })), Err);
         }
         self.revise(session, &campaign, rules, call).await
     }
@@ -106,25 +112,20 @@ impl Engine {
             return Err(Fault::TitleTaken(owner));
         }
         let scope = Scope::of(&campaign.rules, &rules);
-        let revision = Revision { of: campaign.revision, scope, rules, request: call.request };
+        let request = Some(self.announced(&call.by).await?);
+        let revision = Revision { of: campaign.revision, scope, rules, request };
         let seen = self.admit(session).await?;
         let decided = self.settle(session, self.stores.gate.revise(&session.id, &revision, seen).await)?;
-        let refused = match decided.answers {
-            Revised::Done(_) | Revised::Repeated => {
-                self.tick(session).await?;
-                self.recorded(session, decided.position.n).await?;
-                self.learn_terms(session).await?;
-                if let Some(n) = self.plan_rounds(session).await? {
-                    self.recorded(session, n).await?;
-                }
-                return Ok(Some(self.campaign(&session.id).await?));
+        if matches!(decided.answers, Revised::Done(_) | Revised::Repeated) {
+            self.tick(session).await?;
+            self.recorded(session, decided.position.n).await?;
+            self.learn_terms(session).await?;
+            if let Some(n) = self.plan_rounds(session).await? {
+                self.recorded(session, n).await?;
             }
-            Revised::Outdated(now) => call.revision.map(|_| Fault::EtagMismatch(now)),
-            Revised::RoundInUse(round) => Some(Fault::RulesInUse(in_use(scope, Some(round)))),
-            Revised::CampaignInUse => Some(Fault::RulesInUse(in_use(scope, None))),
-            Revised::Ended => Some(Fault::Ended),
-            Revised::RequestUsed => Some(Fault::RequestUsed),
-        };
+            return Ok(Some(self.campaign(&session.id).await?));
+        }
+        let refused = why_refused(decided.answers, scope, call.revision);
         if renamed {
             self.stores.campaigns.give_up_titles(&campaign.id).await?;
         }
@@ -139,11 +140,14 @@ impl Engine {
         self: &Arc<Self>,
         campaign: CampaignId,
         addition: SupplyAddition,
+        actor: Actor,
     ) -> Result<(Campaign, Option<RoundReport>), Fault> {
         let engine = Arc::clone(self);
         detached(async move {
             let session = engine.session(&campaign).await?;
             if !engine.was_done(&session, ADD_SUPPLY, addition.request).await? {
+                let by = Operator { actor, request: addition.request };
+                let addition = SupplyAddition { request: Some(engine.announced(&by).await?), ..addition };
                 let decided = engine.decide_addition(&session, &addition).await?;
                 refusal(decided.answers).map_or(Ok(()), Err)?;
                 engine.tick(&session).await?;
@@ -177,6 +181,18 @@ impl Engine {
 }
 
 const OVER: &str = "the round or the campaign is over";
+
+/// None if it is not refused, or was changed meanwhile by somebody else and the caller does not mind.
+fn why_refused(revised: Revised, scope: Scope, read: Option<u64>) -> Option<Fault> {
+    match revised {
+        Revised::Done(_) | Revised::Repeated => None,
+        Revised::Outdated(now) => read.map(|_| Fault::EtagMismatch(now)),
+        Revised::RoundInUse(round) => Some(Fault::RulesInUse(in_use(scope, Some(round)))),
+        Revised::CampaignInUse => Some(Fault::RulesInUse(in_use(scope, None))),
+        Revised::Ended => Some(Fault::Ended),
+        Revised::RequestUsed => Some(Fault::RequestUsed),
+    }
+}
 
 fn in_use(scope: Scope, round: Option<RoundId>) -> String {
     let needed = match scope {

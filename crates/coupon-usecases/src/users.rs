@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use coupon_domain::checkout::Operator;
 use coupon_domain::ids::UserId;
 use coupon_domain::ports::{CouponFilter, CouponPage, NewUser, User, UserCreation};
 
@@ -27,8 +28,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Fault::UserExists`] if the id is registered with another name or other labels.
-    pub async fn create_user(&self, new: NewUser) -> Result<User, Fault> {
-        match self.create_users(std::slice::from_ref(&new)).await?.pop() {
+    pub async fn create_user(&self, new: NewUser, by: &Operator) -> Result<User, Fault> {
+        match self.create_users(std::slice::from_ref(&new), by).await?.pop() {
             Some(UserCreation::Created(user) | UserCreation::Unchanged(user)) => Ok(user),
             Some(UserCreation::Taken) => Err(Fault::UserExists(new.id)),
             None => Err(Fault::internal("no answer for a user")),
@@ -39,8 +40,8 @@ impl Engine {
     ///
     /// # Errors
     /// See [`Fault`].
-    pub async fn create_users(&self, users: &[NewUser]) -> Result<Vec<UserCreation>, Fault> {
-        Ok(self.stores.users.create_users(users).await?)
+    pub async fn create_users(&self, users: &[NewUser], by: &Operator) -> Result<Vec<UserCreation>, Fault> {
+        Ok(self.stores.users.create_users(users, by).await?)
     }
 
     /// A user with their coupons, the first `limit` of them.
@@ -49,7 +50,7 @@ impl Engine {
     /// [`Fault::UnknownUser`].
     pub async fn user(self: &Arc<Self>, id: UserId, limit: u32) -> Result<UserReport, Fault> {
         let user = self.stores.users.user(&id).await?.ok_or_else(|| Fault::UnknownUser(id.clone()))?;
-        let filter = CouponFilter { user: id, campaign: None, state: None, after: None, limit };
+        let filter = CouponFilter { user: Some(id), limit, ..CouponFilter::default() };
         let (coupons, benefits) = self.coupons(&filter).await?;
         Ok(UserReport { user, coupons, benefits })
     }
@@ -66,8 +67,8 @@ impl Engine {
     ///
     /// # Errors
     /// See [`Fault`].
-    pub async fn delete_user(&self, id: &UserId) -> Result<(), Fault> {
-        self.stores.users.delete_user(id).await?;
+    pub async fn delete_user(&self, id: &UserId, by: &Operator) -> Result<(), Fault> {
+        self.stores.users.delete_user(id, by).await?;
         Ok(())
     }
 }

@@ -175,22 +175,29 @@ CREATE TABLE coupons (
     claimed_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     order_id opaque_id,
+    held_until timestamptz,
     redeemed_at timestamptz,
+    notice_at timestamptz,
     n bigint NOT NULL,
     PRIMARY KEY (round_no, serial),
     CONSTRAINT coupons_round_user UNIQUE (round_no, user_id),
     CONSTRAINT coupons_serial CHECK (serial BETWEEN 0 AND 268435455),
     CONSTRAINT coupons_state CHECK (state IN ('ISSUED', 'HELD', 'REDEEMED', 'EXPIRED', 'VOID')),
     CONSTRAINT coupons_order CHECK ((order_id IS NOT NULL) = (state IN ('HELD', 'REDEEMED'))),
+    CONSTRAINT coupons_held_until CHECK ((held_until IS NOT NULL) = (state = 'HELD') AND held_until <= expires_at),
     CONSTRAINT coupons_redeemed_at CHECK ((redeemed_at IS NOT NULL) = (state = 'REDEEMED')),
+    CONSTRAINT coupons_notice_has_reader CHECK (notice_at IS NULL OR user_id NOT LIKE 'lost:%'),
     -- A coupon that was burnt may be so late: see the domain's loss.
     CONSTRAINT coupons_expires_after_claim CHECK (expires_at > claimed_at OR user_id LIKE 'lost:%'),
     CONSTRAINT coupons_n CHECK (n > 0)
 );
 CREATE INDEX coupons_user ON coupons (user_id, round_no, serial);
-CREATE INDEX coupons_expiring ON coupons (expires_at) WHERE state = 'ISSUED';
-COMMENT ON TABLE coupons IS 'Coupons from their issue on. A coupon past expires_at is expired, whether or not a sweeper has stored it.';
+CREATE INDEX coupons_expiring ON coupons (expires_at) WHERE state = 'ISSUED' AND user_id NOT LIKE 'lost:%';
+CREATE INDEX coupons_held ON coupons (held_until) WHERE state = 'HELD';
+CREATE INDEX coupons_notice ON coupons (notice_at) WHERE state = 'ISSUED' AND notice_at IS NOT NULL;
+COMMENT ON TABLE coupons IS 'Coupons from their issue on. A coupon past expires_at is expired, and one past held_until is not held any more, whether or not a sweeper has stored it.';
 COMMENT ON COLUMN coupons.order_id IS 'The order it is held or redeemed for.';
+COMMENT ON COLUMN coupons.notice_at IS 'The next instant at which a notice may be due; null if none is left. It stays while the coupon is held or redeemed.';
 
 -- One coupon a user and round is a key. Over the rounds of a campaign they are counted here: once per statement, and not at all where
 -- there is one start, hence one round. Plans are kept while the table grows from nothing to millions: the settings hold them to indexes.
@@ -228,27 +235,33 @@ COMMENT ON TRIGGER coupons_max_per_user ON coupons IS 'A user has no more coupon
 CREATE TABLE orders (
     campaign_id opaque_id NOT NULL REFERENCES campaigns,
     id opaque_id NOT NULL,
-    round_no integer NOT NULL,
-    serial integer NOT NULL,
+    round_no integer,
+    serial integer,
     user_id opaque_id NOT NULL,
-    currency text COLLATE "C" NOT NULL,
-    amount bigint NOT NULL,
-    discount bigint NOT NULL,
+    currency text COLLATE "C",
+    amount bigint,
+    discount bigint,
     state text NOT NULL,
     redeemed_at timestamptz,
     PRIMARY KEY (campaign_id, id),
     FOREIGN KEY (round_no, serial) REFERENCES coupons,
+    CONSTRAINT orders_coupon CHECK (num_nulls(round_no, serial) IN (0, 2) AND (round_no IS NOT NULL OR state = 'CANCELLED')),
     CONSTRAINT orders_currency CHECK (currency ~ '^[A-Z]{3}$'),
     CONSTRAINT orders_amount CHECK (amount >= 0),
     CONSTRAINT orders_discount CHECK (discount BETWEEN 0 AND amount),
     CONSTRAINT orders_state CHECK (state IN ('HELD', 'REDEEMED', 'RELEASED', 'CANCELLED')),
     CONSTRAINT orders_redeemed_at CHECK (
         (redeemed_at IS NOT NULL OR state <> 'REDEEMED') AND (redeemed_at IS NULL OR state IN ('REDEEMED', 'CANCELLED'))
-    )
+    ),
+    CONSTRAINT orders_price CHECK (
+        num_nulls(currency, amount, discount) = CASE WHEN redeemed_at IS NULL THEN 3 ELSE 0 END
+    ),
+    CONSTRAINT orders_redeemed_coupon CHECK (redeemed_at IS NULL OR round_no IS NOT NULL)
 );
 CREATE UNIQUE INDEX orders_live_coupon ON orders (round_no, serial) WHERE state IN ('HELD', 'REDEEMED');
 COMMENT ON TABLE orders IS 'One row per order of a campaign; a coupon is held or redeemed by at most one.';
-COMMENT ON COLUMN orders.amount IS 'Before the discount, in minor units of the currency.';
+COMMENT ON COLUMN orders.round_no IS 'With serial the coupon that it took last; null if it was cancelled before it took one.';
+COMMENT ON COLUMN orders.amount IS 'Before the discount, in minor units of the currency; from its redemption on.';
 COMMENT ON COLUMN orders.discount IS 'What comes off, in minor units of the currency.';
 
 CREATE TABLE events (
@@ -261,20 +274,76 @@ CREATE TABLE events (
     user_id opaque_id,
     order_id opaque_id,
     state text,
+    details jsonb,
     at timestamptz NOT NULL,
     CONSTRAINT events_kind CHECK (kind IN (
         'campaign.created', 'campaign.updated', 'campaign.state_changed',
         'round.opened', 'round.phase_changed', 'round.drawn', 'round.supply_added',
-        'place.reserved', 'coupon.issued', 'coupon.redeemed'
+        'place.reserved', 'coupon.issued', 'coupon.held', 'coupon.released', 'coupon.redeemed', 'coupon.rolled_back',
+        'order.cancelled', 'coupon.voided', 'coupon.expired', 'coupon.expiring'
     )),
     CONSTRAINT events_coupon_has_round CHECK (serial IS NULL OR round_no IS NOT NULL),
+    CONSTRAINT events_coupon_where_due CHECK ((serial IS NOT NULL) = (kind LIKE 'coupon.%')),
     CONSTRAINT events_user_where_due CHECK (
-        (user_id IS NOT NULL) = (kind IN ('place.reserved', 'coupon.issued', 'coupon.redeemed'))
+        (user_id IS NOT NULL) = (kind LIKE 'coupon.%' OR kind IN ('place.reserved', 'order.cancelled'))
     ),
-    CONSTRAINT events_order_where_due CHECK ((order_id IS NOT NULL) = (kind = 'coupon.redeemed'))
+    CONSTRAINT events_order_where_due CHECK (
+        (order_id IS NOT NULL)
+            = (kind IN ('coupon.held', 'coupon.released', 'coupon.redeemed', 'coupon.rolled_back', 'order.cancelled'))
+    ),
+    CONSTRAINT events_details CHECK (jsonb_typeof(details) = 'object' AND details <> '{}')
 );
-COMMENT ON TABLE events IS 'One row per change of state, written with it. A fact: rows are only added.';
+COMMENT ON TABLE events IS 'One row per change of state, and per notice, written with it. A fact: rows are only added, and pruned when they are old.';
+COMMENT ON COLUMN events.seq IS 'The position in the feed. Drawn before the row can be seen: only positions behind which nobody is writing any more are told.';
 COMMENT ON COLUMN events.id IS '<campaign>-<n> for what the gate decided, else a UUID v7. Stable over deliveries.';
+COMMENT ON COLUMN events.details IS 'What some kinds tell beside what all do; null if there is nothing.';
+
+CREATE TABLE subscribers (
+    name opaque_id PRIMARY KEY,
+    position bigint NOT NULL,
+    session uuid,
+    lease_until timestamptz,
+    created_at timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL,
+    CONSTRAINT subscribers_position CHECK (position >= 0),
+    CONSTRAINT subscribers_lease_has_session CHECK (lease_until IS NULL OR session IS NOT NULL)
+);
+COMMENT ON TABLE subscribers IS 'Readers of the feed that keep their place, outlets among them. Events stay until all are done with them, or too old.';
+COMMENT ON COLUMN subscribers.position IS 'All events up to here are done with.';
+COMMENT ON COLUMN subscribers.session IS 'The one reader under this name.';
+COMMENT ON COLUMN subscribers.lease_until IS 'Until when nobody else may lease it; null without a lease.';
+
+CREATE TABLE deliveries (
+    outlet opaque_id NOT NULL REFERENCES subscribers ON DELETE CASCADE,
+    position bigint NOT NULL REFERENCES events ON DELETE CASCADE,
+    key text COLLATE "C" NOT NULL,
+    attempts integer NOT NULL,
+    next_at timestamptz,
+    error text NOT NULL,
+    failed_at timestamptz NOT NULL,
+    PRIMARY KEY (outlet, position),
+    CONSTRAINT deliveries_attempts CHECK (attempts >= 0)
+);
+CREATE INDEX deliveries_waiting ON deliveries (outlet, key, position) WHERE next_at IS NOT NULL;
+-- For pruning.
+CREATE INDEX deliveries_position ON deliveries (position);
+COMMENT ON TABLE deliveries IS 'Events that an outlet''s receiver did not take, and those of the same key behind them.';
+COMMENT ON COLUMN deliveries.attempts IS 'How often it was tried; 0 if it only waits for one before it.';
+COMMENT ON COLUMN deliveries.next_at IS 'When to try again; null for a dead letter.';
+COMMENT ON COLUMN deliveries.failed_at IS 'When it was parked last: with attempts, when the last one failed.';
+
+CREATE TABLE notices (
+    round_no integer NOT NULL,
+    serial integer NOT NULL,
+    lead bigint NOT NULL,
+    late boolean NOT NULL,
+    at timestamptz NOT NULL,
+    PRIMARY KEY (round_no, serial, lead),
+    FOREIGN KEY (round_no, serial) REFERENCES coupons,
+    CONSTRAINT notices_lead CHECK (lead > 0)
+);
+COMMENT ON TABLE notices IS 'Which notices have gone out, so that none does twice. A fact: rows are only added.';
+COMMENT ON COLUMN notices.lead IS 'How long before the end of validity it was due, in microseconds.';
 
 CREATE TABLE requests (
     id uuid PRIMARY KEY,
@@ -285,6 +354,32 @@ CREATE TABLE requests (
 );
 CREATE INDEX requests_campaign ON requests (campaign_id);
 COMMENT ON TABLE requests IS 'What operators'' requests did, so that a repeat does nothing.';
+
+CREATE TABLE operators (
+    request uuid PRIMARY KEY,
+    actor opaque_id NOT NULL
+);
+COMMENT ON TABLE operators IS 'Who made a request that a gate was about to decide: its journal does not say, the recorder asks here.';
+
+CREATE TABLE audit_records (
+    no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    action text NOT NULL,
+    actor opaque_id NOT NULL,
+    request uuid,
+    campaign_id opaque_id REFERENCES campaigns,
+    round_no integer,
+    serial integer,
+    user_id opaque_id,
+    before jsonb,
+    after jsonb,
+    at timestamptz NOT NULL,
+    CONSTRAINT audit_records_action CHECK (action ~ '^[A-Z_]{1,32}$'),
+    CONSTRAINT audit_records_coupon_has_round CHECK (serial IS NULL OR round_no IS NOT NULL)
+);
+CREATE INDEX audit_records_campaign ON audit_records (campaign_id, no);
+COMMENT ON TABLE audit_records IS 'Who changed what, one row per operator''s change, written with it. A fact: rows are only added.';
+COMMENT ON COLUMN audit_records.before IS 'What is changed, as it was; null if it was not there.';
+COMMENT ON COLUMN audit_records.after IS 'What is changed, as it is now; null if it is gone.';
 
 CREATE TABLE users (
     id opaque_id PRIMARY KEY,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    CampaignModel, Decided, NoSuchRound, Retirement, RoundModel, RoundOpening, UNUSED_ROUND_KEPT, USED_ROUND_KEPT,
+    CampaignModel, CampaignView, Decided, NoSuchRound, Retirement, RoundModel, RoundOpening, UNUSED_ROUND_KEPT,
+    USED_ROUND_KEPT,
 };
 use crate::campaign::{CampaignState, Revision, Scope, Transition};
 use crate::ids::RoundId;
@@ -181,21 +182,9 @@ impl CampaignModel {
     }
 
     fn revision_refusal(&self, revision: &Revision) -> Option<Revised> {
-        if self.state == CampaignState::Ended {
-            return Some(Revised::Ended);
-        }
-        if self.revision != revision.of {
-            return Some(Revised::Outdated(self.revision));
-        }
-        let in_the_way = |round: &&RoundModel| match revision.scope {
-            Scope::Labels => false,
-            Scope::Rounds => round.is_used() && round.phase() != Phase::Closed,
-            Scope::Campaign => round.is_used(),
-        };
-        if let Some(round) = self.rounds.values().find(in_the_way) {
-            return Some(Revised::RoundInUse(round.spec().id));
-        }
-        (revision.scope == Scope::Campaign && self.issued > 0).then_some(Revised::CampaignInUse)
+        let rounds = self.rounds.values().map(|round| (round.spec().id, round.is_used(), round.phase()));
+        let Self { state, revision: now, issued, .. } = *self;
+        revision_refusal(CampaignSummary { state, revision: now, issued }, rounds, revision.of, revision.scope)
     }
 
     /// Adds coupons to a round or to the campaign's total limit.
@@ -317,5 +306,47 @@ impl CampaignModel {
             self.rounds.remove(&id);
         }
         Ok(self.decided(answer, row, clock))
+    }
+}
+
+/// What a change of the rules depends on beside the rounds.
+#[derive(Debug, Clone, Copy)]
+struct CampaignSummary {
+    state: CampaignState,
+    revision: u64,
+    issued: u64,
+}
+
+/// Why rules that were read at revision `of` cannot be changed so far; of each round at the gate: whether it is used, and its phase.
+fn revision_refusal(
+    campaign: CampaignSummary,
+    mut rounds: impl Iterator<Item = (RoundId, bool, Phase)>,
+    of: u64,
+    scope: Scope,
+) -> Option<Revised> {
+    if campaign.state == CampaignState::Ended {
+        return Some(Revised::Ended);
+    }
+    if campaign.revision != of {
+        return Some(Revised::Outdated(campaign.revision));
+    }
+    let in_the_way = |(_, used, phase): &(RoundId, bool, Phase)| match scope {
+        Scope::Labels => false,
+        Scope::Rounds => *used && *phase != Phase::Closed,
+        Scope::Campaign => *used,
+    };
+    if let Some((round, ..)) = rounds.find(in_the_way) {
+        return Some(Revised::RoundInUse(round));
+    }
+    (scope == Scope::Campaign && campaign.issued > 0).then_some(Revised::CampaignInUse)
+}
+
+impl CampaignView {
+    /// What a gate that stands so would say to a change of the rules, if it would refuse it.
+    #[must_use]
+    pub fn revision_refusal(&self, of: u64, scope: Scope) -> Option<Revised> {
+        let Self { state, revision, issued, .. } = *self;
+        let rounds = self.rounds.iter().map(|round| (round.spec.id, round.places > 0 || round.issued > 0, round.phase));
+        revision_refusal(CampaignSummary { state, revision, issued }, rounds, of, scope)
     }
 }

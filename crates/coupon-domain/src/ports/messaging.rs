@@ -1,11 +1,14 @@
 //! The journal between gate and ledger, and events to the world.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Source;
 use crate::ids::{CampaignId, CouponId, OrderId, RoundId, UserId};
 use crate::journal::Entry;
+use crate::notice::Notice;
+use crate::redemption::Price;
 use crate::time::Timestamp;
 
 /// Why a journal did not answer.
@@ -56,13 +59,27 @@ pub enum EventKind {
     PlaceReserved,
     /// A coupon was issued.
     CouponIssued,
+    /// A coupon was locked for an order.
+    CouponHeld,
+    /// A coupon's hold has ended: by its order, or because its time was over.
+    CouponReleased,
     /// A coupon was used for an order.
     CouponRedeemed,
+    /// A coupon's order was cancelled, and the coupon given back.
+    CouponRolledBack,
+    /// An order that had no coupon was cancelled.
+    OrderCancelled,
+    /// An operator withdrew a coupon.
+    CouponVoided,
+    /// An unused coupon came to the end of its validity.
+    CouponExpired,
+    /// A notice: an unused coupon is about to expire. No change of state.
+    CouponExpiring,
 }
 
 impl EventKind {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 17] = [
         Self::CampaignCreated,
         Self::CampaignUpdated,
         Self::CampaignStateChanged,
@@ -72,7 +89,14 @@ impl EventKind {
         Self::RoundSupplyAdded,
         Self::PlaceReserved,
         Self::CouponIssued,
+        Self::CouponHeld,
+        Self::CouponReleased,
         Self::CouponRedeemed,
+        Self::CouponRolledBack,
+        Self::OrderCancelled,
+        Self::CouponVoided,
+        Self::CouponExpired,
+        Self::CouponExpiring,
     ];
 
     /// Its word in tables and messages.
@@ -88,7 +112,14 @@ impl EventKind {
             Self::RoundSupplyAdded => "round.supply_added",
             Self::PlaceReserved => "place.reserved",
             Self::CouponIssued => "coupon.issued",
+            Self::CouponHeld => "coupon.held",
+            Self::CouponReleased => "coupon.released",
             Self::CouponRedeemed => "coupon.redeemed",
+            Self::CouponRolledBack => "coupon.rolled_back",
+            Self::OrderCancelled => "order.cancelled",
+            Self::CouponVoided => "coupon.voided",
+            Self::CouponExpired => "coupon.expired",
+            Self::CouponExpiring => "coupon.expiring",
         }
     }
 
@@ -118,11 +149,68 @@ pub struct Event {
     pub order: Option<OrderId>,
     /// The new state or phase, where that is what changed.
     pub state: Option<String>,
-    /// When, by the clock of the store that decided it.
+    /// What else is worth knowing.
+    pub details: EventDetails,
+    /// When, by the clock of the store that decided it. Of what time alone did, when its time had come.
     pub at: Timestamp,
 }
 
+/// What some kinds of events tell beside what all do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EventDetails {
+    /// Why, in the caller's words; of a hold whose time was over [`LAPSED`](crate::checkout::LAPSED).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Of a redemption: what the order came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// Of a hold: when it ends. Of a notice: when the coupon expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Of a notice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
+}
+
+impl EventDetails {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Event {
+    /// An event without an id that names nothing but its campaign.
+    #[must_use]
+    pub fn new(kind: EventKind, campaign: CampaignId, at: Timestamp) -> Self {
+        Self {
+            id: String::new(),
+            kind,
+            campaign,
+            round: None,
+            coupon: None,
+            user: None,
+            order: None,
+            state: None,
+            details: EventDetails::default(),
+            at,
+        }
+    }
+
+    /// What its order is kept for: events of one key are told one after the other. A coupon; else a user's place, a round, an order, or the
+    /// campaign itself.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match (&self.coupon, &self.round, &self.user, &self.order) {
+            (Some(coupon), ..) => coupon.to_string(),
+            (None, Some(round), Some(user), _) => format!("{round}/{user}"),
+            (None, Some(round), None, _) => round.to_string(),
+            (None, None, _, Some(order)) => format!("{}/{order}", self.campaign),
+            (None, None, ..) => self.campaign.to_string(),
+        }
+    }
+
     /// The id of the event of a gate's decision.
     #[must_use]
     pub fn id_of_decision(campaign: &CampaignId, n: u64) -> String {
@@ -136,12 +224,16 @@ impl Event {
     }
 }
 
-/// Tells the world of changes. Delivery is at least once: receivers know repeats by the event's id.
+/// Why an event was not told, for people. It names no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotTold(pub String);
+
+/// Tells the world of changes. Delivery is at least once: receivers know repeats by the event's id. Every adapter passes
+/// `coupon_testkit::publisher_contract!`.
 #[async_trait]
 pub trait EventPublisher: Send + Sync {
-    /// Tells of these changes, in order.
-    ///
-    /// # Errors
-    /// If it is not certain that all were told; they are told again.
-    async fn publish(&self, events: &[Event]) -> Result<(), Source>;
+    /// Tells of these changes, and says of each in turn whether the receiver has it for good. No two of them have the same
+    /// [`Event::key`], so that they may be told at once. One that fails takes none of the others with it.
+    async fn publish(&self, events: &[Event]) -> Vec<Result<(), NotTold>>;
 }

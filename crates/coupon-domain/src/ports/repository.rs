@@ -1,22 +1,30 @@
 //! The ledger: the durable truth. Every adapter passes `coupon_testkit::repository_contract!`.
 
+mod audit;
+mod coupons;
+mod deliveries;
 mod draws;
+mod feed;
 mod statistics;
 mod users;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
+pub use self::audit::AuditRepository;
+pub use self::coupons::{CouponFilter, CouponPage, CouponRepository, CouponTotals};
+pub use self::deliveries::{DeadLetter, DeliveryRepository, Parked, Parking, Progress};
 pub use self::draws::{BeaconOutcome, Conclusion, DrawRecord, DrawRepository, DrawResult, DrawRoot};
+pub use self::feed::{EventFilter, FeedPage, FeedRepository, Pruned, Retention, Subscriber};
 pub use self::statistics::{StatisticsRepository, Tally};
 pub use self::users::{NewUser, User, UserCreation, UserRepository};
-use super::{Event, Source};
+use super::Source;
 use crate::campaign::{Campaign, CampaignState, Rules};
-use crate::ids::{CampaignId, CouponId, RoundId, UserId};
+use crate::checkout::Operator;
+use crate::ids::{CampaignId, RoundId, UserId};
 use crate::model::{RoundHead, Seat};
 use crate::position::Position;
 use crate::recording::{Cursor, Recording};
-use crate::redemption::{CouponRecord, CouponState, Redeem, RedeemFacts, RedeemOutcome};
 use crate::time::Timestamp;
 
 /// Why a ledger did not answer.
@@ -42,8 +50,8 @@ pub struct NewCampaign {
     pub rules: Rules,
     /// DRAFT or ACTIVE.
     pub state: CampaignState,
-    /// The request that creates it.
-    pub request: Option<Uuid>,
+    /// Whose call it is, and the request that creates it.
+    pub by: Operator,
 }
 
 /// What became of creating a campaign.
@@ -134,7 +142,7 @@ pub trait CampaignRepository: Send + Sync {
     /// See [`LedgerError`].
     async fn now(&self) -> Result<Timestamp, LedgerError>;
 
-    /// Creates a campaign with its event, once per request and per title and end of validity.
+    /// Creates a campaign with its event and audit record, once per request and per title and end of validity.
     ///
     /// # Errors
     /// See [`LedgerError`].
@@ -259,8 +267,9 @@ pub trait RecordRepository: Send + Sync {
     /// See [`LedgerError`].
     async fn cursor(&self, campaign: &CampaignId) -> Result<Cursor, LedgerError>;
 
-    /// Writes all rows with one event each (none for an unused round's end) and moves the cursor, in one transaction, if the cursor is
-    /// at `recording.from`.
+    /// Writes all rows with one event each (none for an unused round's end), an audit record for each operation, and moves the cursor, in
+    /// one transaction, if the cursor is at `recording.from`. Coupons are looked at for notices from
+    /// [`notice::first_due`](crate::notice::first_due) on; if the leads change, those of the campaign are looked at anew.
     ///
     /// # Errors
     /// See [`RecordError`].
@@ -299,83 +308,6 @@ pub trait RecordRepository: Send + Sync {
     /// # Errors
     /// See [`LedgerError`].
     async fn seat(&self, round: RoundId, user: &UserId) -> Result<Seat, LedgerError>;
-
-    /// Events in the order in which the ledger got them, those behind `after` (0: from the first), at most `limit`, each with its place
-    /// in that order.
-    ///
-    /// # Errors
-    /// See [`LedgerError`].
-    async fn events(&self, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, LedgerError>;
-}
-
-/// Which of a user's coupons are asked for.
-#[derive(Debug, Clone)]
-pub struct CouponFilter {
-    /// Whose.
-    pub user: UserId,
-    /// Of which campaign.
-    pub campaign: Option<CampaignId>,
-    /// In which state, by the ledger's clock.
-    pub state: Option<CouponState>,
-    /// Those after this one in the order of the answer.
-    pub after: Option<CouponId>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// How many coupons are in each state, by the ledger's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CouponTotals {
-    /// Can be redeemed.
-    pub issued: u64,
-    /// Locked for an order.
-    pub held: u64,
-    /// Used.
-    pub redeemed: u64,
-    /// Past their validity.
-    pub expired: u64,
-    /// Withdrawn.
-    pub void: u64,
-}
-
-/// A user's coupons.
-#[derive(Debug, Clone)]
-pub struct CouponPage {
-    /// In order of round and serial, which is that of their issue.
-    pub coupons: Vec<CouponRecord>,
-    /// Over all pages of this user and campaign, whatever the state asked for.
-    pub totals: CouponTotals,
-    /// The ledger's time, which decides what has expired.
-    pub at: Timestamp,
-}
-
-/// Coupons after their claim.
-#[async_trait]
-pub trait CouponRepository: Send + Sync {
-    /// A coupon as stored, and the ledger's time.
-    ///
-    /// # Errors
-    /// See [`LedgerError`].
-    async fn coupon(&self, id: CouponId) -> Result<Option<(CouponRecord, Timestamp)>, LedgerError>;
-
-    /// A user's coupons.
-    ///
-    /// # Errors
-    /// See [`LedgerError`].
-    async fn coupons(&self, filter: &CouponFilter) -> Result<CouponPage, LedgerError>;
-
-    /// Uses coupons for orders, each with its event, in one transaction; answers exactly like [`Redeem::decide`], as if the calls had
-    /// come one after the other. A call that fails takes none of the others with it.
-    ///
-    /// # Errors
-    /// See [`LedgerError`].
-    async fn redeem(&self, calls: &[Redeem]) -> Result<Vec<RedeemOutcome>, LedgerError>;
-
-    /// What [`Redeem::decide`] needs, and the ledger's time; writes nothing.
-    ///
-    /// # Errors
-    /// See [`LedgerError`].
-    async fn redeem_facts(&self, call: &Redeem) -> Result<(RedeemFacts, Timestamp), LedgerError>;
 }
 
 /// A position is known by whoever asks the ledger before the gate.

@@ -86,8 +86,8 @@ impl Ledger {
         }
         self.rules.total_limit = campaign.total_limit.or(self.rules.total_limit);
         self.revision += u64::from(campaign.revisions);
-        for (id, verb) in &recording.requests {
-            assert_eq!(self.requests.insert(*id, verb.clone()), None, "a request does something once");
+        for (id, verb) in recording.requests() {
+            assert_eq!(self.requests.insert(id, verb.to_owned()), None, "a request does something once");
         }
         for row in &recording.retired {
             let round = self.round(row.round);

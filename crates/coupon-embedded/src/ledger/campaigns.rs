@@ -1,6 +1,7 @@
 //! Campaigns.
 
 use async_trait::async_trait;
+use coupon_domain::audit::{self, CREATE};
 use coupon_domain::campaign::{Campaign, CampaignState, Rules};
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::ports::{
@@ -16,12 +17,9 @@ use uuid::Uuid;
 
 use super::schema::{campaigns, journal_cursors};
 use super::titles::{self, Title};
-use super::{SqliteLedger, Stamp, events, installation, requests, rounds, standings, value};
+use super::{SqliteLedger, Stamp, audit as audits, events, installation, notices, requests, rounds, standings, value};
 use crate::failed::Failed;
 use crate::sqlite::to_integer;
-
-/// The verb of the request that created a campaign.
-const CREATE: &str = "CREATE";
 
 #[async_trait]
 impl CampaignRepository for SqliteLedger {
@@ -116,7 +114,7 @@ impl CampaignRepository for SqliteLedger {
 }
 
 fn create(conn: &mut SqliteConnection, stamp: &Stamp<'_>, new: NewCampaign) -> Result<CreateOutcome, Failed> {
-    if let Some(first) = new.request.map(|id| requests::find(conn, id)).transpose()?.flatten() {
+    if let Some(first) = new.by.request.map(|id| requests::find(conn, id)).transpose()?.flatten() {
         let created = if first.verb == CREATE { find(conn, &first.campaign)? } else { None };
         return Ok(created.map_or(CreateOutcome::RequestUsed, CreateOutcome::Repeated));
     }
@@ -125,6 +123,7 @@ fn create(conn: &mut SqliteConnection, stamp: &Stamp<'_>, new: NewCampaign) -> R
         return Ok(CreateOutcome::TitleTaken(other));
     }
     // From here on it must succeed.
+    let record = value::spelled(audit::of_creation(&new, stamp.at))?;
     let campaign = Campaign {
         id: new.id,
         rules: new.rules,
@@ -135,10 +134,13 @@ fn create(conn: &mut SqliteConnection, stamp: &Stamp<'_>, new: NewCampaign) -> R
     };
     insert(conn, &campaign)?;
     titles::take(conn, &campaign.id, &title)?;
-    if let Some(id) = new.request {
+    if let Some(id) = new.by.request {
         requests::note(conn, id, &campaign.id, CREATE)?;
     }
-    events::append(conn, &created(&campaign, stamp))?;
+    let id = stamp.event_id();
+    let event = Event { id, ..Event::new(EventKind::CampaignCreated, campaign.id.clone(), stamp.at) };
+    events::append(conn, &event)?;
+    audits::append(conn, &record)?;
     Ok(CreateOutcome::Created(campaign))
 }
 
@@ -161,38 +163,25 @@ fn insert(conn: &mut SqliteConnection, campaign: &Campaign) -> Result<(), Failed
     Ok(())
 }
 
-fn created(campaign: &Campaign, stamp: &Stamp<'_>) -> Event {
-    Event {
-        id: stamp.event_id(),
-        kind: EventKind::CampaignCreated,
-        campaign: campaign.id.clone(),
-        round: None,
-        coupon: None,
-        user: None,
-        order: None,
-        state: None,
-        at: stamp.at,
-    }
-}
-
-/// Writes what a recording does to the campaign, but for its rows.
+/// Writes what a recording does to the campaign, but for its rows; `there` is the campaign as it was. Answers with the rules as they are
+/// now.
 pub(super) fn change(
     conn: &mut SqliteConnection,
     stamp: &Stamp<'_>,
-    campaign: &CampaignId,
+    there: Campaign,
     recording: &Recording,
-) -> Result<(), Failed> {
+) -> Result<Rules, Failed> {
     let CampaignChange { state, revisions, .. } = recording.campaign;
     if revisions == 0 && recording.coupons.is_empty() {
-        return Ok(());
+        return Ok(there.rules);
     }
-    let rules = changed_rules(conn, campaign, &recording.campaign)?;
+    let rules = changed_rules(&there.rules, &recording.campaign);
     // The ledger's clock may have been set back meanwhile.
     let now = sql::<BigInt>("max(updated_at, ").bind::<BigInt, _>(stamp.at.micros()).sql(")");
-    diesel::update(campaigns::table.find(campaign.as_str()))
+    diesel::update(campaigns::table.find(there.id.as_str()))
         .set((
             state.map(|state| campaigns::state.eq(state.as_str())),
-            rules.map(|rules| campaigns::rules.eq(rules)),
+            rules.as_ref().map(value::to_json).transpose()?.map(|rules| campaigns::rules.eq(rules)),
             campaigns::revision.eq(campaigns::revision + i64::from(revisions)),
             campaigns::issued.eq(campaigns::issued + to_integer(recording.coupons.len() as u64)),
             (revisions > 0).then(|| campaigns::updated_at.eq(now)),
@@ -200,23 +189,19 @@ pub(super) fn change(
         .execute(conn)?;
     // Otherwise a title may be kept for a change that is on its way.
     if recording.campaign.rules.is_some() || state == Some(CampaignState::Ended) {
-        titles::settle(conn, campaign)?;
+        titles::settle(conn, &there.id)?;
     }
-    Ok(())
+    let Some(rules) = rules else { return Ok(there.rules) };
+    if rules.notice_leads != there.rules.notice_leads {
+        notices::look_anew(conn, &there.id, &rules.notice_leads, stamp.at)?;
+    }
+    Ok(rules)
 }
 
 /// The rules that a change leads to, if it changes them.
-fn changed_rules(
-    conn: &mut SqliteConnection,
-    campaign: &CampaignId,
-    change: &CampaignChange,
-) -> Result<Option<String>, Failed> {
-    if let Some(rules) = &change.rules {
-        return value::to_json(rules).map(Some);
-    }
-    let Some(limit) = change.total_limit else { return Ok(None) };
-    let there = find(conn, campaign)?.ok_or_else(|| Failed::Missing(format!("campaign {campaign}")))?;
-    value::to_json(&Rules { total_limit: Some(limit), ..there.rules }).map(Some)
+fn changed_rules(there: &Rules, change: &CampaignChange) -> Option<Rules> {
+    let raised = || Some(Rules { total_limit: Some(change.total_limit?), ..there.clone() });
+    change.rules.as_deref().cloned().or_else(raised)
 }
 
 type Columns = (
@@ -257,6 +242,11 @@ impl Line {
             updated_at: Timestamp::from_micros(self.updated_at),
         })
     }
+}
+
+/// One campaign that must be there.
+pub(super) fn expect(conn: &mut SqliteConnection, id: &CampaignId) -> Result<Campaign, Failed> {
+    find(conn, id)?.ok_or_else(|| Failed::Missing(format!("campaign {id}")))
 }
 
 /// One campaign.

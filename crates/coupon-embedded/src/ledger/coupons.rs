@@ -1,16 +1,19 @@
-//! Coupons after their claim: reading.
+//! Coupons after their claim.
 
 use async_trait::async_trait;
+use coupon_domain::checkout::{Call, Outcome};
 use coupon_domain::ids::CouponId;
-use coupon_domain::ports::{CouponFilter, CouponPage, CouponRepository, CouponTotals, LedgerError};
-use coupon_domain::redemption::{CouponRecord, CouponState, Redeem, RedeemFacts, RedeemOutcome};
+use coupon_domain::ports::{CouponFilter, CouponPage, CouponRepository, LedgerError};
+use coupon_domain::redemption::{CouponRecord, CouponState};
 use coupon_domain::time::Timestamp;
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::Bool;
 
 use super::schema::coupons;
-use super::{SqliteLedger, orders, value};
+use super::{SqliteLedger, coupon_lists, notices, value};
 use crate::failed::Failed;
+use crate::statement::Statement;
 
 #[async_trait]
 impl CouponRepository for SqliteLedger {
@@ -22,28 +25,28 @@ impl CouponRepository for SqliteLedger {
 
     async fn coupons(&self, filter: &CouponFilter) -> Result<CouponPage, LedgerError> {
         let (filter, at) = (filter.clone(), self.clock.now());
-        let page = self.read_at_one_instant(move |conn| {
-            Ok(CouponPage { coupons: list(conn, &filter, at)?, totals: totals(conn, &filter, at)?, at })
-        });
-        Ok(page.await?)
+        Ok(self.read_at_one_instant(move |conn| coupon_lists::page(conn, &filter, at)).await?)
     }
 
-    async fn redeem(&self, calls: &[Redeem]) -> Result<Vec<RedeemOutcome>, LedgerError> {
-        let calls = calls.to_vec();
-        let outcomes =
-            self.write(move |conn, stamp| Ok(calls.iter().map(|call| orders::redeem(conn, stamp, call)).collect()));
-        let outcomes: Vec<Result<_, Failed>> = outcomes.await?;
-        Ok(outcomes.into_iter().collect::<Result<_, _>>()?)
+    async fn carry_out(&self, calls: &[Call]) -> Result<Vec<Outcome>, LedgerError> {
+        self.carry_out_calls(calls.to_vec()).await
     }
 
-    async fn redeem_facts(&self, call: &Redeem) -> Result<(RedeemFacts, Timestamp), LedgerError> {
-        let (call, at) = (call.clone(), self.clock.now());
-        let facts = self.read_at_one_instant(move |conn| orders::facts(conn, &call)).await?;
-        Ok((facts, at))
+    async fn foresee(&self, call: &Call) -> Result<Outcome, LedgerError> {
+        self.foresee_call(call.clone()).await
+    }
+
+    async fn sweep(&self, limit: u32) -> Result<u32, LedgerError> {
+        self.sweep_coupons(limit).await
+    }
+
+    async fn give_notice(&self, limit: u32) -> Result<u32, LedgerError> {
+        Ok(self.write(move |conn, stamp| notices::give(conn, stamp, limit)).await?)
     }
 }
 
-type Columns = (
+/// What a [`Line`] is read from.
+pub(super) type Columns = (
     coupons::round_no,
     coupons::serial,
     coupons::campaign_id,
@@ -52,9 +55,10 @@ type Columns = (
     coupons::claimed_at,
     coupons::expires_at,
     coupons::order_id,
+    coupons::held_until,
     coupons::redeemed_at,
 );
-const COLUMNS: Columns = (
+pub(super) const COLUMNS: Columns = (
     coupons::round_no,
     coupons::serial,
     coupons::campaign_id,
@@ -63,11 +67,12 @@ const COLUMNS: Columns = (
     coupons::claimed_at,
     coupons::expires_at,
     coupons::order_id,
+    coupons::held_until,
     coupons::redeemed_at,
 );
 
 #[derive(Queryable)]
-struct Line {
+pub(super) struct Line {
     round_no: i64,
     serial: i64,
     campaign_id: String,
@@ -76,11 +81,12 @@ struct Line {
     claimed_at: i64,
     expires_at: i64,
     order_id: Option<String>,
+    held_until: Option<i64>,
     redeemed_at: Option<i64>,
 }
 
 impl Line {
-    fn record(self) -> Result<CouponRecord, Failed> {
+    pub(super) fn record(self) -> Result<CouponRecord, Failed> {
         Ok(CouponRecord {
             id: value::coupon(self.round_no, self.serial)?,
             campaign: value::campaign(&self.campaign_id)?,
@@ -89,74 +95,58 @@ impl Line {
             claimed_at: Timestamp::from_micros(self.claimed_at),
             expires_at: Timestamp::from_micros(self.expires_at),
             order: self.order_id.as_deref().map(value::order).transpose()?,
+            held_until: self.held_until.map(Timestamp::from_micros),
             redeemed_at: self.redeemed_at.map(Timestamp::from_micros),
         })
     }
 }
 
+/// Its key in the table.
+pub(super) fn key(id: CouponId) -> (i64, i64) {
+    (value::number(id.round), i64::from(id.serial))
+}
+
 /// One coupon as stored.
 pub(super) fn find(conn: &mut SqliteConnection, id: CouponId) -> Result<Option<CouponRecord>, Failed> {
-    let key = (value::number(id.round), i64::from(id.serial));
-    let line = coupons::table.find(key).select(COLUMNS).get_result::<Line>(conn).optional()?;
+    let line = coupons::table.find(key(id)).select(COLUMNS).get_result::<Line>(conn).optional()?;
     line.map(Line::record).transpose()
 }
 
-fn list(conn: &mut SqliteConnection, filter: &CouponFilter, at: Timestamp) -> Result<Vec<CouponRecord>, Failed> {
-    let mut query = coupons::table
-        .filter(coupons::user_id.eq(filter.user.as_str()))
+const UPDATE: &str = "UPDATE coupons SET state = ?, order_id = ?, held_until = ?, redeemed_at = ? \
+    WHERE round_no = ? AND serial = ?";
+
+/// Writes where a coupon stands.
+pub(super) fn update(conn: &mut SqliteConnection, coupon: &CouponRecord) -> QueryResult<()> {
+    let (no, serial) = key(coupon.id);
+    let binds = [
+        coupon.state.as_str().into(),
+        coupon.order.as_ref().map(|order| order.as_str()).into(),
+        coupon.held_until.map(Timestamp::micros).into(),
+        coupon.redeemed_at.map(Timestamp::micros).into(),
+        no.into(),
+        serial.into(),
+    ];
+    Statement::new(UPDATE, binds).execute(conn)?;
+    Ok(())
+}
+
+/// Coupons that are stored as what they are not any more: those whose hold is over, then those past their validity, the longest first.
+/// The conditions are spelled out, so that SQLite sees that its partial indexes fit.
+pub(super) fn overdue(conn: &mut SqliteConnection, at: Timestamp, limit: u32) -> Result<Vec<CouponRecord>, Failed> {
+    let mut lines: Vec<Line> = coupons::table
+        .filter(sql::<Bool>("state = 'HELD' AND user_id NOT GLOB 'lost:*'"))
+        .filter(coupons::held_until.le(at.micros()))
+        .order(coupons::held_until)
+        .limit(i64::from(limit))
         .select(COLUMNS)
-        .order((coupons::round_no, coupons::serial))
-        .limit(i64::from(filter.limit))
-        .into_boxed();
-    if let Some(campaign) = &filter.campaign {
-        query = query.filter(coupons::campaign_id.eq(campaign.as_str()));
-    }
-    if let Some(state) = filter.state {
-        // As `CouponRecord::state_at` says: past its validity, an issued coupon is an expired one.
-        let stored = coupons::state.eq(state.as_str());
-        let issued = coupons::state.eq(CouponState::Issued.as_str());
-        query = match state {
-            CouponState::Issued => query.filter(stored.and(coupons::expires_at.gt(at.micros()))),
-            CouponState::Expired => query.filter(stored.or(issued.and(coupons::expires_at.le(at.micros())))),
-            CouponState::Held | CouponState::Redeemed | CouponState::Void => query.filter(stored),
-        };
-    }
-    if let Some(after) = filter.after {
-        let round = value::number(after.round);
-        let later_in_round = coupons::round_no.eq(round).and(coupons::serial.gt(i64::from(after.serial)));
-        query = query.filter(coupons::round_no.gt(round).or(later_in_round));
-    }
-    query.load::<Line>(conn)?.into_iter().map(Line::record).collect()
-}
-
-#[derive(QueryableByName)]
-struct Total {
-    #[diesel(sql_type = Text)]
-    state: String,
-    #[diesel(sql_type = BigInt)]
-    coupons: i64,
-}
-
-fn totals(conn: &mut SqliteConnection, filter: &CouponFilter, at: Timestamp) -> Result<CouponTotals, Failed> {
-    let campaign = filter.campaign.as_ref().map_or("", |c| c.as_str());
-    let lines: Vec<Total> = diesel::sql_query(
-        "SELECT CASE WHEN state = 'ISSUED' AND expires_at <= ?1 THEN 'EXPIRED' ELSE state END AS state, \
-         count(*) AS coupons FROM coupons WHERE user_id = ?2 AND (?3 = '' OR campaign_id = ?3) GROUP BY 1",
-    )
-    .bind::<BigInt, _>(at.micros())
-    .bind::<Text, _>(filter.user.as_str())
-    .bind::<Text, _>(campaign)
-    .load(conn)?;
-    let mut totals = CouponTotals::default();
-    for line in lines {
-        let total = match value::expect(CouponState::from_word(&line.state), "a coupon's state")? {
-            CouponState::Issued => &mut totals.issued,
-            CouponState::Held => &mut totals.held,
-            CouponState::Redeemed => &mut totals.redeemed,
-            CouponState::Expired => &mut totals.expired,
-            CouponState::Void => &mut totals.void,
-        };
-        *total += value::count::<u64>(line.coupons, "a user's coupons")?;
-    }
-    Ok(totals)
+        .load(conn)?;
+    let left = i64::from(limit) - i64::try_from(lines.len()).unwrap_or(i64::MAX);
+    let expired = coupons::table
+        .filter(sql::<Bool>("state = 'ISSUED' AND user_id NOT GLOB 'lost:*'"))
+        .filter(coupons::expires_at.le(at.micros()))
+        .order(coupons::expires_at)
+        .limit(left)
+        .select(COLUMNS);
+    lines.extend(expired.load::<Line>(conn)?);
+    lines.into_iter().map(Line::record).collect()
 }

@@ -1,6 +1,8 @@
 //! Draws: leaves, roots, beacons, results and ranks. What is written stays; whoever comes second learns of the first.
 
 use async_trait::async_trait;
+use coupon_domain::audit::{SET_BEACON, of_beacon};
+use coupon_domain::checkout::Operator;
 use coupon_domain::draw::Hash;
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::ports::{
@@ -8,14 +10,10 @@ use coupon_domain::ports::{
 };
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable};
-use uuid::Uuid;
 
 use super::schema::{draws, places};
-use super::{SqliteLedger, requests, value};
+use super::{SqliteLedger, audit, requests, value};
 use crate::failed::Failed;
-
-/// The verb of the request that set a beacon.
-const SET_BEACON: &str = "SET_BEACON";
 
 /// The bytes of a hash, and of a rank.
 const HASH: usize = 32;
@@ -41,11 +39,17 @@ impl DrawRepository for SqliteLedger {
         campaign: &CampaignId,
         round: RoundId,
         beacon: &[u8],
-        request: Option<Uuid>,
+        by: &Operator,
     ) -> Result<BeaconOutcome, LedgerError> {
-        let call = RequestRecord { campaign: campaign.clone(), verb: SET_BEACON.to_owned() };
-        let beacon = beacon.to_vec();
-        Ok(self.write(move |conn, _| set_beacon(conn, &call, round, &beacon, request)).await?)
+        let (campaign, beacon, by) = (campaign.clone(), beacon.to_vec(), by.clone());
+        let set = self.write(move |conn, stamp| {
+            let outcome = set_beacon(conn, &campaign, round, &beacon, &by)?;
+            if outcome == BeaconOutcome::Set {
+                audit::append(conn, &of_beacon(&campaign, round, &beacon, &by, stamp.at))?;
+            }
+            Ok(outcome)
+        });
+        Ok(set.await?)
     }
 
     async fn conclude_draw(
@@ -176,13 +180,14 @@ fn stage(conn: &mut SqliteConnection, round: RoundId) -> QueryResult<Stage> {
 /// Nobody else writes meanwhile, so that the stage holds until it is changed.
 fn set_beacon(
     conn: &mut SqliteConnection,
-    call: &RequestRecord,
+    campaign: &CampaignId,
     round: RoundId,
     beacon: &[u8],
-    request: Option<Uuid>,
+    by: &Operator,
 ) -> Result<BeaconOutcome, Failed> {
-    let before = request.map(|id| requests::find(conn, id)).transpose()?.flatten();
-    if before.as_ref().is_some_and(|before| before != call) {
+    let call = RequestRecord { campaign: campaign.clone(), verb: SET_BEACON.to_owned() };
+    let before = by.request.map(|id| requests::find(conn, id)).transpose()?.flatten();
+    if before.as_ref().is_some_and(|before| *before != call) {
         return Ok(BeaconOutcome::RequestUsed);
     }
     match stage(conn, round)? {
@@ -196,8 +201,8 @@ fn set_beacon(
     // From here on it must succeed.
     make(conn, round)?;
     diesel::update(draws::table.find(value::number(round))).set(draws::beacon.eq(beacon)).execute(conn)?;
-    if let Some(id) = request {
-        requests::note(conn, id, &call.campaign, &call.verb)?;
+    if let Some(id) = by.request {
+        requests::note(conn, id, campaign, SET_BEACON)?;
     }
     Ok(BeaconOutcome::Set)
 }

@@ -1,126 +1,93 @@
-//! Coupons used for orders.
+//! Orders.
 
 use coupon_domain::ids::{CampaignId, OrderId};
-use coupon_domain::ports::{Event, EventKind};
-use coupon_domain::redemption::{CouponState, OrderRecord, OrderState, Redeem, RedeemFacts, RedeemOutcome, Redemption};
+use coupon_domain::redemption::{OrderRecord, OrderState, Price};
 use coupon_domain::time::Timestamp;
 use diesel::prelude::*;
 
-use super::schema::{coupons as coupon_table, orders};
-use super::{Stamp, coupons, events, value};
+use super::schema::orders;
+use super::value;
 use crate::failed::Failed;
+use crate::statement::Statement;
 
-/// Decides one call and writes what it comes to. Nobody else writes meanwhile, so the facts hold until then; behind a savepoint, so that
-/// a call that fails leaves nothing and takes no other with it.
-pub(super) fn redeem(conn: &mut SqliteConnection, stamp: &Stamp<'_>, call: &Redeem) -> Result<RedeemOutcome, Failed> {
-    let outcome = call.decide(&facts(conn, call)?, stamp.at);
-    if let RedeemOutcome::Redeemed(redemption) = &outcome {
-        conn.transaction(|conn| write(conn, stamp, call, redemption))?;
-    }
-    Ok(outcome)
+/// Whether an order in this state has its coupon to itself.
+pub(super) fn is_live(state: OrderState) -> bool {
+    matches!(state, OrderState::Held | OrderState::Redeemed)
 }
 
-/// What the decision rests on.
-pub(super) fn facts(conn: &mut SqliteConnection, call: &Redeem) -> Result<RedeemFacts, Failed> {
-    Ok(RedeemFacts { coupon: coupons::find(conn, call.coupon)?, order: find(conn, &call.campaign, &call.order)? })
-}
+const PUT: &str = "INSERT INTO orders \
+    (campaign_id, id, round_no, serial, user_id, currency, amount, discount, state, redeemed_at) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+    ON CONFLICT (campaign_id, id) DO UPDATE SET round_no = excluded.round_no, serial = excluded.serial, \
+    user_id = excluded.user_id, currency = excluded.currency, amount = excluded.amount, discount = excluded.discount, \
+    state = excluded.state, redeemed_at = excluded.redeemed_at";
 
-fn write(conn: &mut SqliteConnection, stamp: &Stamp<'_>, call: &Redeem, redemption: &Redemption) -> Result<(), Failed> {
-    upsert_order(conn, call, redemption)?;
-    use_coupon(conn, redemption)?;
-    events::append(conn, &redeemed(redemption, stamp))?;
+/// Makes an order, or makes it what it is now.
+pub(super) fn put(conn: &mut SqliteConnection, order: &OrderRecord) -> QueryResult<()> {
+    let binds = [
+        order.campaign.as_str().into(),
+        order.id.as_str().into(),
+        order.coupon.map(|coupon| value::number(coupon.round)).into(),
+        order.coupon.map(|coupon| i64::from(coupon.serial)).into(),
+        order.user.as_str().into(),
+        order.price.map(|price| price.amount.currency.code()).into(),
+        order.price.map(|price| price.amount.minor).into(),
+        order.price.map(|price| price.discount.minor).into(),
+        order.state.as_str().into(),
+        order.redeemed_at.map(Timestamp::micros).into(),
+    ];
+    Statement::new(PUT, binds).execute(conn)?;
     Ok(())
 }
 
-/// The order may be there: it holds this coupon, or gave one back.
-fn upsert_order(conn: &mut SqliteConnection, call: &Redeem, redemption: &Redemption) -> QueryResult<()> {
-    let facts = (
-        orders::round_no.eq(value::number(call.coupon.round)),
-        orders::serial.eq(i64::from(call.coupon.serial)),
-        orders::user_id.eq(call.user.as_str()),
-        orders::currency.eq(call.amount.currency.code()),
-        orders::amount.eq(call.amount.minor),
-        orders::discount.eq(redemption.discount.minor),
-        orders::state.eq(OrderState::Redeemed.as_str()),
-        orders::redeemed_at.eq(Some(redemption.redeemed_at.micros())),
-    );
-    diesel::insert_into(orders::table)
-        .values((orders::campaign_id.eq(call.campaign.as_str()), orders::id.eq(call.order.as_str()), facts))
-        .on_conflict((orders::campaign_id, orders::id))
-        .do_update()
-        .set(facts)
+/// Has an order give its coupon back, whatever it is about to get.
+pub(super) fn detach(conn: &mut SqliteConnection, campaign: &CampaignId, id: &OrderId) -> QueryResult<()> {
+    diesel::update(orders::table.find((campaign.as_str(), id.as_str())))
+        .set(orders::state.eq(OrderState::Cancelled.as_str()))
         .execute(conn)?;
     Ok(())
-}
-
-fn use_coupon(conn: &mut SqliteConnection, redemption: &Redemption) -> QueryResult<()> {
-    let id = (value::number(redemption.coupon.round), i64::from(redemption.coupon.serial));
-    diesel::update(coupon_table::table.find(id))
-        .set((
-            coupon_table::state.eq(CouponState::Redeemed.as_str()),
-            coupon_table::order_id.eq(Some(redemption.order.as_str())),
-            coupon_table::redeemed_at.eq(Some(redemption.redeemed_at.micros())),
-        ))
-        .execute(conn)?;
-    Ok(())
-}
-
-fn redeemed(redemption: &Redemption, stamp: &Stamp<'_>) -> Event {
-    Event {
-        id: stamp.event_id(),
-        kind: EventKind::CouponRedeemed,
-        campaign: redemption.campaign.clone(),
-        round: Some(redemption.coupon.round),
-        coupon: Some(redemption.coupon),
-        user: Some(redemption.user.clone()),
-        order: Some(redemption.order.clone()),
-        state: None,
-        at: redemption.redeemed_at,
-    }
 }
 
 #[derive(Queryable)]
 struct Line {
+    campaign_id: String,
     id: String,
-    round_no: i64,
-    serial: i64,
+    round_no: Option<i64>,
+    serial: Option<i64>,
     user_id: String,
-    currency: String,
-    amount: i64,
-    discount: i64,
+    currency: Option<String>,
+    amount: Option<i64>,
+    discount: Option<i64>,
     state: String,
     redeemed_at: Option<i64>,
 }
 
 impl Line {
     fn record(self) -> Result<OrderRecord, Failed> {
+        let price = match (self.currency, self.amount, self.discount) {
+            (Some(currency), Some(amount), Some(discount)) => {
+                Some(Price { amount: value::money(&currency, amount)?, discount: value::money(&currency, discount)? })
+            }
+            _ => None,
+        };
         Ok(OrderRecord {
+            campaign: value::campaign(&self.campaign_id)?,
             id: value::order(&self.id)?,
-            coupon: value::coupon(self.round_no, self.serial)?,
+            coupon: self.round_no.zip(self.serial).map(|(no, serial)| value::coupon(no, serial)).transpose()?,
             user: value::user(&self.user_id)?,
-            amount: value::money(&self.currency, self.amount)?,
-            discount: value::money(&self.currency, self.discount)?,
+            price,
             state: value::expect(OrderState::from_word(&self.state), "an order's state")?,
             redeemed_at: self.redeemed_at.map(Timestamp::from_micros),
         })
     }
 }
 
-fn find(conn: &mut SqliteConnection, campaign: &CampaignId, order: &OrderId) -> Result<Option<OrderRecord>, Failed> {
-    let line = orders::table
-        .find((campaign.as_str(), order.as_str()))
-        .select((
-            orders::id,
-            orders::round_no,
-            orders::serial,
-            orders::user_id,
-            orders::currency,
-            orders::amount,
-            orders::discount,
-            orders::state,
-            orders::redeemed_at,
-        ))
-        .get_result::<Line>(conn)
-        .optional()?;
+/// One order.
+pub(super) fn find(
+    conn: &mut SqliteConnection,
+    campaign: &CampaignId,
+    id: &OrderId,
+) -> Result<Option<OrderRecord>, Failed> {
+    let line = orders::table.find((campaign.as_str(), id.as_str())).get_result::<Line>(conn).optional()?;
     line.map(Line::record).transpose()
 }

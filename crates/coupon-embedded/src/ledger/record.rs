@@ -1,16 +1,19 @@
 //! The recorder's way into the ledger: all rows of a run of journal entries and the cursor, in one transaction.
 
 use async_trait::async_trait;
+use coupon_domain::campaign::Rules;
 use coupon_domain::ids::{CampaignId, RoundId, UserId};
 use coupon_domain::model::Seat;
-use coupon_domain::ports::{Event, LedgerError, RecordError, RecordRepository, Snapshot};
+use coupon_domain::ports::{LedgerError, RecordError, RecordRepository, Snapshot};
 use coupon_domain::position::{Chain, Position};
 use coupon_domain::recording::{CouponRow, Cursor, PlaceRow, Recording};
 use coupon_domain::time::Timestamp;
 use diesel::prelude::*;
 
 use super::schema::{coupons, journal_cursors, places};
-use super::{SqliteLedger, Stamp, campaigns, events, requests, rounds, seats, snapshot, standings, value};
+use super::{
+    SqliteLedger, Stamp, audit, campaigns, events, notices, requests, rounds, seats, snapshot, standings, value,
+};
 use crate::failed::Failed;
 use crate::sqlite::to_integer;
 
@@ -65,10 +68,6 @@ impl RecordRepository for SqliteLedger {
         let user = user.clone();
         Ok(self.read_at_one_instant(move |conn| seats::of_user(conn, round, &user)).await?)
     }
-
-    async fn events(&self, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, LedgerError> {
-        Ok(self.read(move |conn| events::behind(conn, after, limit)).await?)
-    }
 }
 
 /// How far the ledger has come; at the beginning, for a campaign it does not know.
@@ -92,15 +91,18 @@ fn write(
     campaign: &CampaignId,
     recording: &Recording,
 ) -> Result<(), Failed> {
-    // The campaign comes before the coupons: its rules say how many a user may have.
-    campaigns::change(conn, stamp, campaign, recording)?;
+    let there = campaigns::expect(conn, campaign)?;
+    let audits = audit::of_recording(conn, &there, &recording.operations)?;
+    // The campaign comes before the coupons: its rules say how many a user may have, and when notice is given of them.
+    let rules = campaigns::change(conn, stamp, there, recording)?;
     recording.rounds.iter().try_for_each(|row| rounds::insert(conn, campaign, row))?;
     recording.places.iter().try_for_each(|row| insert_place(conn, row))?;
-    recording.coupons.iter().try_for_each(|row| insert_coupon(conn, campaign, row))?;
+    recording.coupons.iter().try_for_each(|row| insert_coupon(conn, campaign, row, &rules))?;
     recording.changes.iter().try_for_each(|(round, change)| rounds::change(conn, campaign, *round, change))?;
-    recording.requests.iter().try_for_each(|(id, verb)| requests::note(conn, *id, campaign, verb))?;
+    recording.requests().try_for_each(|(id, verb)| requests::note(conn, id, campaign, verb))?;
     recording.retired.iter().try_for_each(|row| rounds::retire(conn, campaign, row))?;
     recording.events(campaign).iter().try_for_each(|event| events::append(conn, event))?;
+    audits.iter().try_for_each(|record| audit::append(conn, record))?;
     move_cursor(conn, campaign, &recording.to)
 }
 
@@ -118,7 +120,13 @@ fn insert_place(conn: &mut SqliteConnection, row: &PlaceRow) -> QueryResult<()> 
     Ok(())
 }
 
-fn insert_coupon(conn: &mut SqliteConnection, campaign: &CampaignId, row: &CouponRow) -> QueryResult<()> {
+fn insert_coupon(
+    conn: &mut SqliteConnection,
+    campaign: &CampaignId,
+    row: &CouponRow,
+    rules: &Rules,
+) -> QueryResult<()> {
+    let notice_at = notices::first_look(&row.user, row.expires_at, &rules.notice_leads);
     diesel::insert_into(coupons::table)
         .values((
             coupons::round_no.eq(value::number(row.round)),
@@ -127,6 +135,7 @@ fn insert_coupon(conn: &mut SqliteConnection, campaign: &CampaignId, row: &Coupo
             coupons::user_id.eq(row.user.as_str()),
             coupons::claimed_at.eq(row.claimed_at.micros()),
             coupons::expires_at.eq(row.expires_at.micros()),
+            coupons::notice_at.eq(notice_at),
             coupons::n.eq(to_integer(row.n)),
         ))
         .execute(conn)?;

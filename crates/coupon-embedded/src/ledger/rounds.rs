@@ -50,7 +50,7 @@ pub(super) fn change(
             change.supply.map(|supply| rounds::supply.eq(supply.map(i64::from))),
             left,
             change.added.map(|added| rounds::added.eq(i64::from(added))),
-            change.drawn.map(|delay| (rounds::drawn.eq(true), rounds::delay.eq(micros(delay)))),
+            change.drawn.map(|delay| (rounds::drawn.eq(true), rounds::delay.eq(value::micros(delay)))),
             rounds::places.eq(rounds::places + i64::from(change.places)),
             rounds::issued.eq(rounds::issued + i64::from(change.issued)),
             rounds::last_n.eq(to_integer(change.last_n)),
@@ -79,10 +79,6 @@ fn of_campaign<'a>(campaign: &'a CampaignId, round: RoundId) -> _ {
 
 fn expect_one(changed: usize, round: RoundId) -> Result<(), Failed> {
     if changed == 1 { Ok(()) } else { Err(Failed::Missing(format!("round {round}"))) }
-}
-
-fn micros(span: Duration) -> i64 {
-    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 type Columns = (

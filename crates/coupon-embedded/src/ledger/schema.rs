@@ -93,7 +93,9 @@ diesel::table! {
         claimed_at -> BigInt,
         expires_at -> BigInt,
         order_id -> Nullable<Text>,
+        held_until -> Nullable<BigInt>,
         redeemed_at -> Nullable<BigInt>,
+        notice_at -> Nullable<BigInt>,
         n -> BigInt,
     }
 }
@@ -102,14 +104,22 @@ diesel::table! {
     orders (campaign_id, id) {
         campaign_id -> Text,
         id -> Text,
-        round_no -> BigInt,
-        serial -> BigInt,
+        round_no -> Nullable<BigInt>,
+        serial -> Nullable<BigInt>,
         user_id -> Text,
-        currency -> Text,
-        amount -> BigInt,
-        discount -> BigInt,
+        currency -> Nullable<Text>,
+        amount -> Nullable<BigInt>,
+        discount -> Nullable<BigInt>,
         state -> Text,
         redeemed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    notices (round_no, serial, lead) {
+        round_no -> BigInt,
+        serial -> BigInt,
+        lead -> BigInt,
     }
 }
 
@@ -124,7 +134,62 @@ diesel::table! {
         user_id -> Nullable<Text>,
         order_id -> Nullable<Text>,
         state -> Nullable<Text>,
+        details -> Nullable<Text>,
         at -> BigInt,
+    }
+}
+
+// SQLite's own: the last number given to each table that gives none twice.
+diesel::table! {
+    sqlite_sequence (name) {
+        name -> Text,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    subscribers (name) {
+        name -> Text,
+        position -> BigInt,
+        session -> Nullable<Text>,
+        leased_until -> Nullable<BigInt>,
+        created_at -> BigInt,
+        seen_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    deliveries (subscriber, seq) {
+        subscriber -> Text,
+        seq -> BigInt,
+        key -> Text,
+        attempts -> BigInt,
+        next_at -> Nullable<BigInt>,
+        error -> Text,
+        failed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_records (no) {
+        no -> BigInt,
+        action -> Text,
+        actor -> Text,
+        request -> Nullable<Text>,
+        campaign_id -> Nullable<Text>,
+        round_no -> Nullable<BigInt>,
+        serial -> Nullable<BigInt>,
+        user_id -> Nullable<Text>,
+        before -> Nullable<Text>,
+        after -> Nullable<Text>,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    operators (request) {
+        request -> Text,
+        actor -> Text,
     }
 }
 
@@ -175,4 +240,6 @@ diesel::table! {
 }
 
 diesel::joinable!(titles -> campaigns (campaign_id));
+diesel::joinable!(deliveries -> events (seq));
 diesel::allow_tables_to_appear_in_same_query!(campaigns, titles, rounds);
+diesel::allow_tables_to_appear_in_same_query!(deliveries, events);

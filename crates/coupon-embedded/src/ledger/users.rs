@@ -3,22 +3,22 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use coupon_domain::audit::{of_deletion, of_registration};
+use coupon_domain::checkout::Operator;
 use coupon_domain::ids::UserId;
 use coupon_domain::ports::{LedgerError, MAX_BATCH, NewUser, User, UserCreation, UserRepository};
 use coupon_domain::time::Timestamp;
 use diesel::prelude::*;
 
 use super::schema::users;
-use super::{SqliteLedger, value};
+use super::{SqliteLedger, audit, value};
 use crate::failed::Failed;
 
 #[async_trait]
 impl UserRepository for SqliteLedger {
-    async fn create_users(&self, users: &[NewUser]) -> Result<Vec<UserCreation>, LedgerError> {
-        let users = users.to_vec();
-        let created =
-            self.write(move |conn, stamp| users.into_iter().map(|user| create(conn, user, stamp.at)).collect());
-        Ok(created.await?)
+    async fn create_users(&self, users: &[NewUser], by: &Operator) -> Result<Vec<UserCreation>, LedgerError> {
+        let (users, by) = (users.to_vec(), by.clone());
+        Ok(self.write(move |conn, stamp| create_all(conn, users, &by, stamp.at)).await?)
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>, LedgerError> {
@@ -31,15 +31,28 @@ impl UserRepository for SqliteLedger {
         Ok(self.read(move |conn| list(conn, after.as_ref(), limit)).await?)
     }
 
-    async fn delete_user(&self, id: &UserId) -> Result<bool, LedgerError> {
-        let id = id.clone();
-        Ok(self.write(move |conn, _| Ok(diesel::delete(users::table.find(id.as_str())).execute(conn)? == 1)).await?)
+    async fn delete_user(&self, id: &UserId, by: &Operator) -> Result<bool, LedgerError> {
+        let (id, by) = (id.clone(), by.clone());
+        Ok(self.write(move |conn, stamp| Ok(delete(conn, &id, &by, stamp.at)?)).await?)
     }
 
     async fn registered(&self, users: &[UserId]) -> Result<Vec<bool>, LedgerError> {
         let users = users.to_vec();
         Ok(self.read_at_one_instant(move |conn| registered(conn, &users)).await?)
     }
+}
+
+fn create_all(
+    conn: &mut SqliteConnection,
+    users: Vec<NewUser>,
+    by: &Operator,
+    at: Timestamp,
+) -> Result<Vec<UserCreation>, Failed> {
+    let outcomes = users.into_iter().map(|user| create(conn, user, at)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(record) = of_registration(&outcomes, by, at) {
+        audit::append(conn, &record)?;
+    }
+    Ok(outcomes)
 }
 
 fn create(conn: &mut SqliteConnection, new: NewUser, at: Timestamp) -> Result<UserCreation, Failed> {
@@ -58,6 +71,14 @@ fn create(conn: &mut SqliteConnection, new: NewUser, at: Timestamp) -> Result<Us
     }
     let there = find(conn, &new.id)?.filter(|there| there.given == new);
     Ok(there.map_or(UserCreation::Taken, UserCreation::Unchanged))
+}
+
+fn delete(conn: &mut SqliteConnection, id: &UserId, by: &Operator, at: Timestamp) -> QueryResult<bool> {
+    let deleted = diesel::delete(users::table.find(id.as_str())).execute(conn)? == 1;
+    if deleted {
+        audit::append(conn, &of_deletion(id, by, at))?;
+    }
+    Ok(deleted)
 }
 
 #[derive(Queryable)]

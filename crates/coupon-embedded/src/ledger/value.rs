@@ -1,8 +1,10 @@
 //! Between columns and the domain's types. What a column holds was checked when it was written; if it cannot be read, the file is damaged.
 
-use coupon_domain::ids::{CampaignId, CouponId, OrderId, RoundId, UserId};
+use std::time::Duration;
+
+use coupon_domain::ids::{Actor, CampaignId, CouponId, OrderId, RoundId, SubscriberName, UserId};
 use coupon_domain::money::{Currency, Money};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::failed::Failed;
 use crate::sqlite::from_integer;
@@ -36,13 +38,36 @@ pub(super) fn order(id: &str) -> Result<OrderId, Failed> {
     expect(OrderId::parse(id).ok(), "an order's id")
 }
 
+pub(super) fn actor(name: &str) -> Result<Actor, Failed> {
+    expect(Actor::parse(name).ok(), "an actor's name")
+}
+
+pub(super) fn subscriber(name: &str) -> Result<SubscriberName, Failed> {
+    expect(SubscriberName::parse(name).ok(), "a subscriber's name")
+}
+
 pub(super) fn money(currency: &str, minor: i64) -> Result<Money, Failed> {
     Ok(Money { currency: expect(Currency::parse(currency).ok(), "a currency")?, minor })
 }
 
 /// What has a text of its own in a column.
 pub(super) fn to_json(value: &impl Serialize) -> Result<String, Failed> {
-    serde_json::to_string(value).map_err(|e| Failed::Unreadable(e.to_string()))
+    spelled(serde_json::to_string(value))
+}
+
+/// What could be spelled as JSON; all of ours can.
+pub(super) fn spelled<T>(result: Result<T, serde_json::Error>) -> Result<T, Failed> {
+    result.map_err(|e| Failed::Unreadable(e.to_string()))
+}
+
+/// Reads that text.
+pub(super) fn from_json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Failed> {
+    serde_json::from_str(text).map_err(|e| Failed::Unreadable(format!("JSON: {e}")))
+}
+
+/// A span of time as a column holds it: in microseconds.
+pub(super) fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A round's number as a column holds it.

@@ -48,11 +48,16 @@ impl Writer {
 }
 
 impl Stamp<'_> {
-    /// The id of an event that the ledger decides; ids rise in the order of the events.
-    pub(super) fn event_id(&self) -> String {
+    /// What the id of an event that the ledger decides is made of; it rises in the order of the events.
+    pub(super) fn next_id(&self) -> Uuid {
         let micros = u64::try_from(self.at.micros()).unwrap_or(0);
         let nanos = u32::try_from(micros % 1_000_000 * 1000).unwrap_or(0);
         let timestamp = uuid::Timestamp::from_unix(self.event_ids, micros / 1_000_000, nanos);
-        Event::id_of_uuid(Uuid::new_v7(timestamp))
+        Uuid::new_v7(timestamp)
+    }
+
+    /// The id of such an event.
+    pub(super) fn event_id(&self) -> String {
+        Event::id_of_uuid(self.next_id())
     }
 }

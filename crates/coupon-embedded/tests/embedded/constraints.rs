@@ -1,9 +1,9 @@
 //! The schema refuses what no rule allows, whoever writes it.
 
+use coupon_domain::checkout::{Call, Redeem};
 use coupon_domain::model::CampaignHead;
 use coupon_domain::ports::{CouponRepository as _, Gate as _, LedgerError, RecordError, RecordRepository as _};
 use coupon_domain::recording::{CouponRow, Recording};
-use coupon_domain::redemption::Redeem;
 use coupon_testkit::build::{
     campaign_id, coupon_id, eur, head, order, round, round_id, rules_like, second, user, users,
 };
@@ -18,6 +18,12 @@ pub(crate) fn expect_refused(conn: &mut SqliteConnection, statements: &[(&str, &
         let error = conn.batch_execute(statement).expect_err(statement).to_string();
         assert!(error.contains(constraint), "{statement}: {error}");
     }
+}
+
+/// Inserts a coupon of this round, serial, campaign, user, claim and end of validity.
+fn a_coupon(values: &str) -> String {
+    let columns = "round_no, serial, campaign_id, user_id, claimed_at, expires_at, n";
+    format!("INSERT INTO coupons ({columns}) VALUES ({values}, 99)")
 }
 
 /// A round with ten places, five coupons of which the first is redeemed, on a connection beside the ledger's.
@@ -35,7 +41,7 @@ async fn a_full_ledger() -> (SqliteConnection, Shop) {
         amount: eur(5000),
         discount: Ok(eur(1000)),
     };
-    shop.ledger.redeem(&[redeem]).await.expect("the ledger answers");
+    shop.ledger.carry_out(&[Call::Redeem(redeem)]).await.expect("the ledger answers");
     (shop.beside(), shop)
 }
 
@@ -113,49 +119,124 @@ async fn a_place_or_a_coupon_that_no_rule_allows_is_refused() {
             ("INSERT INTO places VALUES (1, 10, 'new', 'now', 99, NULL)", "cannot store"),
             ("INSERT INTO places VALUES (7, 10, 'new', 1, 99, NULL)", "FOREIGN KEY"),
             ("INSERT INTO places VALUES (1, 10, 'new', 1, 99, zeroblob(31))", "length(leaf)"),
-            ("INSERT INTO coupons VALUES (1, 0, 'c', 'new', 'ISSUED', 1, 2, NULL, NULL, 99)", "UNIQUE"),
-            ("INSERT INTO coupons VALUES (1, 5, 'c', 'u-0', 'ISSUED', 1, 2, NULL, NULL, 99)", "UNIQUE"),
-            ("INSERT INTO coupons VALUES (1, 5, 'x', 'new', 'ISSUED', 1, 2, NULL, NULL, 99)", "FOREIGN KEY"),
-            (
-                "INSERT INTO coupons VALUES (1, 5, 'c', 'new', 'ISSUED', 2, 2, NULL, NULL, 99)",
-                "expires_at > claimed_at",
-            ),
-            ("INSERT INTO coupons VALUES (1, 268435456, 'c', 'new', 'ISSUED', 1, 2, NULL, NULL, 99)", "serial BETWEEN"),
+            (&a_coupon("1, 0, 'c', 'new', 1, 2"), "UNIQUE"),
+            (&a_coupon("1, 5, 'c', 'u-0', 1, 2"), "UNIQUE"),
+            (&a_coupon("1, 5, 'x', 'new', 1, 2"), "FOREIGN KEY"),
+            (&a_coupon("1, 5, 'c', 'new', 2, 2"), "expires_at > claimed_at"),
+            (&a_coupon("1, 268435456, 'c', 'new', 1, 2"), "serial BETWEEN"),
             ("UPDATE coupons SET state = 'HELD' WHERE serial = 1", "order_id IS NOT NULL"),
             ("UPDATE coupons SET state = 'REDEEMED' WHERE serial = 1", "order_id IS NOT NULL"),
             ("UPDATE coupons SET state = 'ISSUED' WHERE serial = 0", "order_id IS NOT NULL"),
-            ("UPDATE coupons SET state = 'HELD', order_id = 'unknown' WHERE serial = 1", "FOREIGN KEY"),
+            ("UPDATE coupons SET state = 'HELD', order_id = 'o' WHERE serial = 1", "held_until IS NOT NULL"),
+            ("UPDATE coupons SET held_until = 1 WHERE serial = 1", "held_until IS NOT NULL"),
+            (
+                "UPDATE coupons SET state = 'HELD', order_id = 'o', held_until = expires_at + 1 WHERE serial = 1",
+                "held_until <= expires_at",
+            ),
+            ("UPDATE coupons SET state = 'HELD', order_id = 'unknown', held_until = 1 WHERE serial = 1", "FOREIGN KEY"),
+            ("UPDATE coupons SET notice_at = expires_at", "notice_at < expires_at"),
+            ("UPDATE coupons SET user_id = 'lost:1' WHERE serial = 1", "notice_at < expires_at"),
+            ("INSERT INTO notices VALUES (1, 1, 0)", "lead > 0"),
+            ("INSERT INTO notices VALUES (1, 99, 1)", "FOREIGN KEY"),
+            ("INSERT INTO notices VALUES (1, 1, 1), (1, 1, 1)", "UNIQUE"),
             ("DELETE FROM coupons WHERE serial = 0", "FOREIGN KEY"),
         ],
     );
 }
 
 #[tokio::test]
-async fn an_order_or_an_event_that_no_rule_allows_is_refused() {
+async fn an_order_that_no_rule_allows_is_refused() {
     let (mut conn, _shop) = a_full_ledger().await;
-    let another = "INSERT INTO orders SELECT campaign_id, 'o2', round_no, serial, user_id, currency, 1, 1,";
-    let event = "INSERT INTO events (id, kind, campaign_id, at, round_no, serial, user_id, order_id) VALUES ('x',";
+    let another = "INSERT INTO orders SELECT campaign_id, 'o2', round_no, serial, user_id,";
     expect_refused(
         &mut conn,
         &[
             ("UPDATE orders SET discount = amount + 1", "discount BETWEEN"),
             ("UPDATE orders SET amount = -1, discount = -1", "amount >= 0"),
             ("UPDATE orders SET currency = 'eur'", "currency GLOB"),
-            ("UPDATE orders SET redeemed_at = NULL", "redeemed_at IS NOT NULL"),
-            ("UPDATE orders SET state = 'HELD'", "redeemed_at IS NULL"),
+            ("UPDATE orders SET redeemed_at = NULL", "redeemed_at IS NULL"),
+            ("UPDATE orders SET currency = NULL", "currency IS NULL"),
+            ("UPDATE orders SET amount = NULL", "amount IS NULL"),
+            ("UPDATE orders SET discount = NULL", "discount IS NULL"),
+            (
+                "UPDATE orders SET redeemed_at = NULL, currency = NULL, amount = NULL, discount = NULL",
+                "redeemed_at IS NOT NULL",
+            ),
+            ("UPDATE orders SET state = 'HELD'", "redeemed_at IS NULL OR state"),
+            ("UPDATE orders SET state = 'RELEASED'", "redeemed_at IS NULL OR state"),
             ("UPDATE orders SET serial = 99", "FOREIGN KEY"),
-            (&format!("{another} 'REDEEMED', 1 FROM orders"), "UNIQUE"),
-            (&format!("{another} 'HELD', NULL FROM orders"), "UNIQUE"),
+            ("UPDATE orders SET serial = NULL", "serial IS NULL"),
+            ("UPDATE orders SET round_no = NULL, serial = NULL", "state = 'CANCELLED'"),
+            ("UPDATE orders SET round_no = NULL, serial = NULL, state = 'CANCELLED'", "redeemed_at IS NULL"),
+            (&format!("{another} 'EUR', 1, 1, 'REDEEMED', 1 FROM orders"), "UNIQUE"),
+            (&format!("{another} NULL, NULL, NULL, 'HELD', NULL FROM orders"), "UNIQUE"),
+            ("INSERT INTO orders (campaign_id, id, user_id, state) VALUES ('c', 'o2', 'u', 'HELD')", "CANCELLED"),
+        ],
+    );
+    let cancelled = "INSERT INTO orders (campaign_id, id, user_id, state) VALUES ('c', 'o2', 'u', 'CANCELLED')";
+    conn.batch_execute(cancelled).expect("it was cancelled before it took a coupon");
+}
+
+#[tokio::test]
+async fn an_event_that_no_rule_allows_is_refused() {
+    let (mut conn, _shop) = a_full_ledger().await;
+    let event =
+        "INSERT INTO events (id, kind, campaign_id, at, round_no, serial, user_id, order_id, details) VALUES ('x',";
+    expect_refused(
+        &mut conn,
+        &[
             (
                 "INSERT INTO events (id, kind, campaign_id, at) SELECT id, 'round.opened', campaign_id, at FROM events",
                 "UNIQUE",
             ),
-            (&format!("{event} 'coupon.issued', 'c', 1, NULL, 1, 'u', NULL)"), "round_no IS NOT NULL"),
-            (&format!("{event} 'round.opened', 'unknown', 1, 1, NULL, NULL, NULL)"), "FOREIGN KEY"),
-            (&format!("{event} 'round.lost', 'c', 1, 1, NULL, NULL, NULL)"), "kind IN"),
-            (&format!("{event} 'place.reserved', 'c', 1, 1, NULL, NULL, NULL)"), "user_id IS NOT NULL"),
-            (&format!("{event} 'round.opened', 'c', 1, 1, NULL, 'u', NULL)"), "user_id IS NOT NULL"),
-            (&format!("{event} 'coupon.redeemed', 'c', 1, 1, 1, 'u', NULL)"), "order_id IS NOT NULL"),
+            (&format!("{event} 'coupon.issued', 'c', 1, NULL, 1, 'u', NULL, NULL)"), "round_no IS NOT NULL"),
+            (&format!("{event} 'coupon.issued', 'c', 1, 1, NULL, 'u', NULL, NULL)"), "serial IS NOT NULL"),
+            (&format!("{event} 'place.reserved', 'c', 1, 1, 1, 'u', NULL, NULL)"), "serial IS NOT NULL"),
+            (&format!("{event} 'round.opened', 'unknown', 1, 1, NULL, NULL, NULL, NULL)"), "FOREIGN KEY"),
+            (&format!("{event} 'round.lost', 'c', 1, 1, NULL, NULL, NULL, NULL)"), "kind IN"),
+            (&format!("{event} 'place.reserved', 'c', 1, 1, NULL, NULL, NULL, NULL)"), "user_id IS NOT NULL"),
+            (&format!("{event} 'round.opened', 'c', 1, 1, NULL, 'u', NULL, NULL)"), "user_id IS NOT NULL"),
+            (&format!("{event} 'coupon.voided', 'c', 1, 1, 1, NULL, NULL, NULL)"), "user_id IS NOT NULL"),
+            (&format!("{event} 'coupon.redeemed', 'c', 1, 1, 1, 'u', NULL, NULL)"), "order_id IS NOT NULL"),
+            (&format!("{event} 'coupon.released', 'c', 1, 1, 1, 'u', NULL, NULL)"), "order_id IS NOT NULL"),
+            (&format!("{event} 'coupon.expired', 'c', 1, 1, 1, 'u', 'o', NULL)"), "order_id IS NOT NULL"),
+            (&format!("{event} 'order.cancelled', 'c', 1, NULL, NULL, 'u', NULL, NULL)"), "order_id IS NOT NULL"),
+            (&format!("{event} 'coupon.voided', 'c', 1, 1, 1, 'u', NULL, 'no')"), "json_valid"),
+            (&format!("{event} 'coupon.voided', 'c', 1, 1, 1, 'u', NULL, '[]')"), "json_type"),
+            (&format!("{event} 'coupon.voided', 'c', 1, 1, 1, 'u', NULL, '{{}}')"), "details <> "),
+            (&format!("{event} 'coupon.expiring', 'c', 1, 1, 1, 'u', NULL, NULL)"), "notice"),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_subscriber_or_a_record_that_no_rule_allows_is_refused() {
+    let (mut conn, _shop) = a_full_ledger().await;
+    let session = "'00000000-0000-0000-0000-000000000000'";
+    conn.batch_execute("INSERT INTO subscribers VALUES ('till', 0, NULL, NULL, 1, 1)").expect("a subscriber");
+    conn.batch_execute("INSERT INTO deliveries VALUES ('till', 1, 'k', 1, NULL, 'no', 1)").expect("a delivery");
+    conn.batch_execute(&format!("INSERT INTO operators VALUES ({session}, 'ada')")).expect("an operator");
+    expect_refused(
+        &mut conn,
+        &[
+            ("INSERT INTO subscribers VALUES ('till', 0, NULL, NULL, 1, 1)", "UNIQUE"),
+            ("INSERT INTO subscribers VALUES ('a b', 0, NULL, NULL, 1, 1)", "length(name)"),
+            ("UPDATE subscribers SET position = -1", "position >= 0"),
+            ("UPDATE subscribers SET session = 'x'", "length(session)"),
+            ("UPDATE subscribers SET leased_until = 1", "session IS NOT NULL"),
+            ("INSERT INTO deliveries VALUES ('till', 1, 'k', 1, NULL, 'no', 1)", "UNIQUE"),
+            ("INSERT INTO deliveries VALUES ('nobody', 1, 'k', 1, NULL, 'no', 1)", "FOREIGN KEY"),
+            ("INSERT INTO deliveries VALUES ('till', 9999, 'k', 1, NULL, 'no', 1)", "FOREIGN KEY"),
+            ("UPDATE deliveries SET attempts = -1", "attempts >= 0"),
+            ("UPDATE deliveries SET key = ''", "key <>"),
+            ("UPDATE audit_records SET action = 'create'", "action NOT GLOB"),
+            ("UPDATE audit_records SET actor = ''", "length(actor)"),
+            ("UPDATE audit_records SET request = 'x'", "length(request)"),
+            ("UPDATE audit_records SET after = 'no'", "json_valid"),
+            ("UPDATE audit_records SET campaign_id = 'unknown'", "FOREIGN KEY"),
+            ("UPDATE audit_records SET serial = 1", "round_no IS NOT NULL"),
+            ("UPDATE operators SET request = 'x'", "length(request)"),
+            ("UPDATE operators SET actor = 'a b'", "length(actor)"),
         ],
     );
 }
@@ -209,21 +290,21 @@ async fn a_user_has_no_more_coupons_over_all_rounds_than_the_rules_say() {
     shop.record().await;
     let mut conn = shop.beside();
 
-    let third = "INSERT INTO coupons VALUES (3, 0, 'c', 'u-0', 'ISSUED', 1, 2, NULL, NULL, 99)";
-    expect_refused(&mut conn, &[(third, "coupons_max_per_user")]);
+    let third = a_coupon("3, 0, 'c', 'u-0', 1, 2");
+    expect_refused(&mut conn, &[(&third, "coupons_max_per_user")]);
 
     conn.batch_execute(&third.replace("u-0", "u-1")).expect("another user's first");
     conn.batch_execute("UPDATE campaigns SET rules = json_set(rules, '$.max_per_user', 3)").expect("rules");
     conn.batch_execute("UPDATE coupons SET serial = 1 WHERE round_no = 3").expect("a free serial");
-    conn.batch_execute(third).expect("the rules allow three");
+    conn.batch_execute(&third).expect("the rules allow three");
 }
 
 #[tokio::test]
 async fn coupons_of_a_campaign_with_one_start_are_not_counted_over_rounds() {
     let shop = two_rounds_claimed(CampaignHead { counts_users: false, ..head() }).await;
     shop.record().await;
-    let third = "INSERT INTO coupons VALUES (3, 0, 'c', 'u-0', 'ISSUED', 1, 2, NULL, NULL, 99)";
-    shop.beside().batch_execute(third).expect("a round has a start of its own");
+    let third = a_coupon("3, 0, 'c', 'u-0', 1, 2");
+    shop.beside().batch_execute(&third).expect("a round has a start of its own");
 }
 
 #[tokio::test]

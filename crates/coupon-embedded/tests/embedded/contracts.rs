@@ -20,17 +20,7 @@ async fn gate() -> GateUnderTest {
 
 async fn ledger() -> LedgerUnderTest {
     let (embedded, clock, folder) = opened();
-    let ledger = embedded.ledger;
-    LedgerUnderTest {
-        campaigns: Arc::clone(&ledger) as _,
-        records: Arc::clone(&ledger) as _,
-        coupons: Arc::clone(&ledger) as _,
-        draws: Arc::clone(&ledger) as _,
-        users: Arc::clone(&ledger) as _,
-        statistics: ledger,
-        clock,
-        keep: Box::new(folder),
-    }
+    LedgerUnderTest::new(embedded.ledger, clock, folder)
 }
 
 mod the_gate_keeps_its_contract {

@@ -12,7 +12,7 @@ use coupon_domain::ports::{
 };
 use coupon_domain::round::RoundSpec;
 use coupon_domain::stats::ArrivalBucket;
-use coupon_testkit::build::{round, round_id, second, users};
+use coupon_testkit::build::{by, round, round_id, second, users};
 use diesel::connection::SimpleConnection as _;
 use tokio::task::JoinSet;
 
@@ -72,7 +72,8 @@ async fn a_beacon_set_while_a_draw_concludes_is_in_it_or_too_late() {
     for number in 1..=40 {
         let (setter, drawer, campaign) = (shop.ledger.clone(), shop.ledger.clone(), shop.campaign.clone());
         callers.spawn(async move {
-            let set = tokio::spawn(async move { setter.set_beacon(&campaign, round_id(number), b"b", None).await });
+            let set =
+                tokio::spawn(async move { setter.set_beacon(&campaign, round_id(number), b"b", &by(None)).await });
             let without = drawer.conclude_draw(round_id(number), &result(2, None), &[0; 10]).await;
             let set = set.await.expect("no panic").expect("the ledger answers");
             (number, set, without.expect("the ledger answers"))

@@ -8,7 +8,8 @@ use coupon_domain::campaign::Rules;
 use coupon_domain::ids::CampaignId;
 use coupon_domain::model::{CampaignHead, LoadChunk};
 use coupon_domain::ports::{
-    CampaignRepository as _, CreateOutcome, Gate as _, Journal as _, NewCampaign, RecordRepository as _,
+    CampaignRepository as _, CreateOutcome, Event, EventFilter, EventKind, FeedRepository as _, Gate as _,
+    Journal as _, NewCampaign, RecordRepository as _,
 };
 use coupon_domain::position::Position;
 use coupon_domain::recording::Recording;
@@ -87,6 +88,16 @@ impl Shop {
     /// Brings it into the ledger.
     pub(crate) async fn record(&self) {
         self.ledger.record(&self.campaign, &self.unrecorded().await).await.expect("it is recorded");
+    }
+
+    /// Events of the feed.
+    pub(crate) async fn events_behind(&self, after: i64, limit: u32) -> Vec<(i64, Event)> {
+        self.ledger.events(after, &EventFilter::default(), limit).await.expect("the ledger answers").events
+    }
+
+    /// How many events of this kind there are.
+    pub(crate) async fn told(&self, kind: EventKind) -> usize {
+        self.events_behind(0, u32::MAX).await.iter().filter(|(_, event)| event.kind == kind).count()
     }
 
     /// A connection to the ledger's file beside the ledger's own.

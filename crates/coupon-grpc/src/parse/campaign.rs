@@ -2,16 +2,18 @@
 
 use bytes::Bytes;
 use coupon_domain::campaign::{CampaignState, RulesField, RulesPatch};
-use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::checkout::Operator;
+use coupon_domain::ids::{Actor, CampaignId, CouponId, RoundId};
 use coupon_domain::model::SupplyAddition;
 use coupon_domain::position::Position;
+use coupon_domain::redemption::CouponState;
 use coupon_domain::supply::Supply;
 use coupon_proto::v1 as pb;
 use coupon_usecases::campaigns::CreateCall;
 use coupon_usecases::error::Fault;
 use coupon_usecases::steering::UpdateCall;
 use prost_types::FieldMask;
-use uuid::Uuid;
+use tonic::metadata::MetadataMap;
 
 use super::Fields;
 use super::rules;
@@ -23,11 +25,15 @@ const MAX_TOLD: usize = 64;
 const MAX_PATHS_TOLD: usize = 8;
 
 /// An operator's call about one campaign.
-pub(crate) fn operation(campaign: &str, request_id: &str) -> Result<(CampaignId, Option<Uuid>), Fault> {
+pub(crate) fn operation(
+    caller: &MetadataMap,
+    campaign: &str,
+    request_id: &str,
+) -> Result<(CampaignId, Operator), Fault> {
     let mut fields = Fields::default();
     let campaign = fields.campaign_id(campaign);
-    let request = fields.request_id(request_id);
-    fields.done(campaign.map(|campaign| (campaign, request)))
+    let by = fields.operator(caller, request_id);
+    fields.done(campaign.zip(by))
 }
 
 pub(crate) fn get_campaign(request: &pb::GetCampaignRequest) -> Result<CampaignId, Fault> {
@@ -61,9 +67,9 @@ pub(crate) fn list_campaigns(request: &pb::ListCampaignsRequest) -> Result<Campa
     fields.done(Some((state, after, limit)))
 }
 
-pub(crate) fn create_campaign(request: pb::CreateCampaignRequest) -> Result<CreateCall, Fault> {
+pub(crate) fn create_campaign(caller: &MetadataMap, request: pb::CreateCampaignRequest) -> Result<CreateCall, Fault> {
     let mut fields = Fields::default();
-    let request_id = fields.request_id(&request.request_id);
+    let by = fields.operator(caller, &request.request_id);
     let Some(campaign) = request.campaign else {
         fields.wrong("campaign", "is required");
         return fields.done(None);
@@ -72,19 +78,20 @@ pub(crate) fn create_campaign(request: pb::CreateCampaignRequest) -> Result<Crea
         fields.wrong("campaign.id", "must be empty: the service gives it");
     }
     let draft = rules::draft(campaign, &RulesField::ALL, &mut fields);
+    let Some(by) = by else { return fields.done(None) };
     Ok(CreateCall {
         id: None,
         draft,
         violations: fields.wrong,
-        request: request_id,
+        by,
         validate_only: request.validate_only,
         activate: request.activate,
     })
 }
 
-pub(crate) fn update_campaign(request: pb::UpdateCampaignRequest) -> Result<UpdateCall, Fault> {
+pub(crate) fn update_campaign(caller: &MetadataMap, request: pb::UpdateCampaignRequest) -> Result<UpdateCall, Fault> {
     let mut fields = Fields::default();
-    let request_id = fields.request_id(&request.request_id);
+    let by = fields.operator(caller, &request.request_id);
     let named = update_mask(request.update_mask, &mut fields);
     let Some(mut campaign) = request.campaign else {
         fields.wrong("campaign", "is required");
@@ -96,13 +103,13 @@ pub(crate) fn update_campaign(request: pb::UpdateCampaignRequest) -> Result<Upda
         etag => fields.keep("campaign.etag", etag.parse().map_err(|_| "must be the etag of a campaign as it was read")),
     };
     let values = rules::draft(campaign, &named, &mut fields);
-    match id {
-        Some(campaign) if !named.is_empty() => Ok(UpdateCall {
+    match id.zip(by) {
+        Some((campaign, by)) if !named.is_empty() => Ok(UpdateCall {
             campaign,
             revision,
             patch: RulesPatch { fields: named, values },
             violations: fields.wrong,
-            request: request_id,
+            by,
             validate_only: request.validate_only,
         }),
         _ => fields.done(None),
@@ -128,14 +135,52 @@ fn update_mask(raw: Option<FieldMask>, fields: &mut Fields) -> Vec<RulesField> {
     RulesField::ALL.into_iter().filter(|field| paths.iter().any(|path| path == field.as_str())).collect()
 }
 
-pub(crate) fn add_supply(request: &pb::AddSupplyRequest) -> Result<(CampaignId, SupplyAddition), Fault> {
+/// Campaign, what is added, and by whom.
+pub(crate) type Addition = (CampaignId, SupplyAddition, Actor);
+
+pub(crate) fn add_supply(caller: &MetadataMap, request: &pb::AddSupplyRequest) -> Result<Addition, Fault> {
     let mut fields = Fields::default();
     let (campaign, round) = (fields.campaign_id(&request.campaign_id), fields.round_id(&request.round_id));
     let amount = u32::try_from(request.amount).ok().filter(|amount| (1..=Supply::MAX).contains(amount));
     let amount = fields.keep("amount", amount.ok_or("must be 1 to 200000000"));
-    let request_id = fields.request_id(&request.request_id);
-    let addition = round.zip(amount).map(|(round, amount)| SupplyAddition { round, amount, request: request_id });
-    fields.done(campaign.zip(addition))
+    let by = fields.operator(caller, &request.request_id);
+    let call = campaign.zip(round).zip(amount).zip(by).map(|(((campaign, round), amount), by)| {
+        let Operator { actor, request } = by;
+        (campaign, SupplyAddition { round, amount, request }, actor)
+    });
+    fields.done(call)
+}
+
+/// Coupon, reason, and by whom.
+pub(crate) type Withdrawal = (CouponId, String, Operator);
+
+pub(crate) fn void_coupon(caller: &MetadataMap, request: pb::VoidCouponRequest) -> Result<Withdrawal, Fault> {
+    let mut fields = Fields::default();
+    let coupon = fields.keep("coupon_id", CouponId::parse(&request.coupon_id));
+    let reason = fields.reason(request.reason);
+    let by = fields.operator(caller, &request.request_id);
+    fields.done(coupon.zip(reason).zip(by).map(|((coupon, reason), by)| (coupon, reason, by)))
+}
+
+/// Campaign, round and state; none means all.
+pub(crate) type CouponExport = (CampaignId, Option<RoundId>, Option<CouponState>);
+
+pub(crate) fn export_coupons(request: &pb::ExportCouponsRequest) -> Result<CouponExport, Fault> {
+    let mut fields = Fields::default();
+    let (campaign, round) = (fields.campaign_id(&request.campaign_id), fields.round_id(&request.round_id));
+    let state = fields.coupon_state(request.state);
+    fields.done(campaign.zip(round).map(|(campaign, round)| (campaign, round, state)))
+}
+
+/// Campaign, the number that the page begins before, and its size.
+pub(crate) type AuditPage = (Option<CampaignId>, Option<i64>, u32);
+
+pub(crate) fn list_audit_records(request: &pb::ListAuditRecordsRequest) -> Result<AuditPage, Fault> {
+    let mut fields = Fields::default();
+    let campaign = fields.some_campaign_id(&request.campaign_id);
+    let limit = fields.page_size(request.page_size);
+    let before = fields.page_token(&request.page_token, str::parse);
+    fields.done(campaign.map(|campaign| (campaign, before, limit)))
 }
 
 pub(crate) fn list_rounds(request: &pb::ListRoundsRequest) -> Result<(CampaignId, Option<RoundId>, u32), Fault> {
@@ -163,30 +208,91 @@ fn position(raw: &pb::Witness, fields: &mut Fields) -> Option<Position> {
     epoch.zip(n).map(|(epoch, n)| Position { epoch, n })
 }
 
-/// Campaign, round, the bytes and the request id.
-pub(crate) type Beacon = (CampaignId, RoundId, Bytes, Option<Uuid>);
+/// Campaign, round, the bytes, and by whom.
+pub(crate) type Beacon = (CampaignId, RoundId, Bytes, Operator);
 
-pub(crate) fn set_beacon(request: pb::SetBeaconRequest) -> Result<Beacon, Fault> {
+pub(crate) fn set_beacon(caller: &MetadataMap, request: pb::SetBeaconRequest) -> Result<Beacon, Fault> {
     let mut fields = Fields::default();
     let campaign = fields.campaign_id(&request.campaign_id);
     let round = fields.keep("round_id", RoundId::parse(&request.round_id));
     let beacon = Some(request.beacon).filter(|beacon| (1..=MAX_BEACON).contains(&beacon.len()));
     let beacon = fields.keep("beacon", beacon.ok_or("must have 1 to 1024 bytes"));
-    let request_id = fields.request_id(&request.request_id);
-    fields
-        .done(campaign.zip(round).zip(beacon).map(|((campaign, round), beacon)| (campaign, round, beacon, request_id)))
+    let by = fields.operator(caller, &request.request_id);
+    let call = campaign.zip(round).zip(beacon).zip(by);
+    fields.done(call.map(|(((campaign, round), beacon), by)| (campaign, round, beacon, by)))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{ACTOR, wrong};
     use super::*;
 
-    /// The fields that a call was refused for.
-    fn wrong<T: std::fmt::Debug>(parsed: Result<T, Fault>) -> Vec<&'static str> {
-        match parsed {
-            Err(Fault::Invalid(violations)) => violations.iter().map(|violation| violation.field).collect(),
-            other => panic!("refused with its fields: {other:?}"),
-        }
+    /// Calls by nobody in particular.
+    fn update_campaign(request: pb::UpdateCampaignRequest) -> Result<UpdateCall, Fault> {
+        super::update_campaign(&MetadataMap::new(), request)
+    }
+
+    fn add_supply(request: &pb::AddSupplyRequest) -> Result<Addition, Fault> {
+        super::add_supply(&MetadataMap::new(), request)
+    }
+
+    fn set_beacon(request: pb::SetBeaconRequest) -> Result<Beacon, Fault> {
+        super::set_beacon(&MetadataMap::new(), request)
+    }
+
+    fn odd_caller() -> MetadataMap {
+        let mut caller = MetadataMap::new();
+        caller.insert(ACTOR, "a b".parse().expect("metadata"));
+        caller
+    }
+
+    #[test]
+    fn an_actor_who_is_no_id_is_refused_by_every_call_that_changes_something() {
+        let caller = &odd_caller();
+        let named = |wrong: Vec<&'static str>| assert!(wrong.contains(&ACTOR), "{wrong:?}");
+        named(wrong(operation(caller, "c-1", "")));
+        let campaign = Some(pb::Campaign::default());
+        named(wrong(create_campaign(caller, pb::CreateCampaignRequest { campaign, ..Default::default() })));
+        named(wrong(super::update_campaign(caller, update(&["title"], pb::Campaign::default()))));
+        named(wrong(super::add_supply(caller, &pb::AddSupplyRequest::default())));
+        named(wrong(super::set_beacon(caller, pb::SetBeaconRequest::default())));
+        named(wrong(void_coupon(caller, pb::VoidCouponRequest::default())));
+    }
+
+    #[test]
+    fn a_coupon_is_withdrawn_by_its_id_with_a_reason() {
+        let [coupon_id, reason, request_id] = ["r-7-0", "sold on", ""].map(str::to_owned);
+        let request = pb::VoidCouponRequest { coupon_id, reason, request_id };
+        let (coupon, reason, by) = void_coupon(&MetadataMap::new(), request).expect("a sound call");
+        assert_eq!((coupon.serial, reason.as_str(), by.request), (0, "sold on", None));
+        let [coupon_id, reason, request_id] = ["r-7", "\t", "x"].map(str::to_owned);
+        let odd = pb::VoidCouponRequest { coupon_id, reason, request_id };
+        assert_eq!(wrong(void_coupon(&MetadataMap::new(), odd)), ["coupon_id", "reason", "request_id"]);
+    }
+
+    #[test]
+    fn an_export_is_of_a_campaign() {
+        let request = |campaign_id: &str, round_id: &str, state| pb::ExportCouponsRequest {
+            campaign_id: campaign_id.to_owned(),
+            round_id: round_id.to_owned(),
+            state,
+        };
+        let (campaign, round, state) = export_coupons(&request("c-1", "", 3)).expect("a sound call");
+        assert_eq!((campaign.as_str(), round, state), ("c-1", None, Some(CouponState::Redeemed)));
+        assert_eq!(wrong(export_coupons(&request("", "7", 9))), ["campaign_id", "round_id", "state"]);
+    }
+
+    #[test]
+    fn audit_records_are_paged_by_their_numbers() {
+        let request = |campaign_id: &str, page_token: &str| pb::ListAuditRecordsRequest {
+            campaign_id: campaign_id.to_owned(),
+            page_size: 0,
+            page_token: page_token.to_owned(),
+        };
+        assert_eq!(list_audit_records(&request("", "")).expect("a sound call"), (None, None, 50));
+        let (campaign, before, _) = list_audit_records(&request("c-1", "42")).expect("a sound call");
+        assert_eq!((campaign.is_some(), before), (true, Some(42)));
+        assert_eq!(wrong(list_audit_records(&request("{}", "x"))), ["campaign_id", "page_token"]);
     }
 
     fn update(paths: &[&str], campaign: pb::Campaign) -> pb::UpdateCampaignRequest {
@@ -265,7 +371,7 @@ mod tests {
         for amount in [i64::MIN, -1, 0, 200_000_001, 1 << 32, i64::MAX] {
             assert_eq!(wrong(add_supply(&request(amount, ""))), ["amount"], "{amount}");
         }
-        let (_, addition) = add_supply(&request(200_000_000, "r-7")).expect("a sound call");
+        let (_, addition, _) = add_supply(&request(200_000_000, "r-7")).expect("a sound call");
         assert_eq!((addition.round.map(RoundId::number), addition.amount), (Some(7), 200_000_000));
         assert_eq!(add_supply(&request(1, "")).expect("a sound call").1.round, None);
         let nothing =

@@ -1,11 +1,13 @@
 //! The calls of UserService.
 
 use coupon_domain::campaign::Violation;
+use coupon_domain::checkout::Operator;
 use coupon_domain::ids::UserId;
 use coupon_domain::ports::NewUser;
 use coupon_proto::v1 as pb;
 use coupon_usecases::error::Fault;
 use prost::Message as _;
+use tonic::metadata::MetadataMap;
 
 use super::Fields;
 use crate::server::MAX_STREAM_MESSAGE;
@@ -15,10 +17,18 @@ const MAX_LABELS: usize = 32;
 const MAX_LABEL_KEY: usize = 64;
 const MAX_LABEL: usize = 512;
 
-pub(crate) fn create_user(request: pb::CreateUserRequest) -> Result<NewUser, Fault> {
+pub(crate) fn create_user(caller: &MetadataMap, request: pb::CreateUserRequest) -> Result<(NewUser, Operator), Fault> {
     let mut fields = Fields::default();
     let user = user(request.user, &mut fields);
-    fields.done(user)
+    let by = fields.operator(caller, "");
+    fields.done(user.zip(by))
+}
+
+/// Whose call it is that carries no request id.
+pub(crate) fn operator(caller: &MetadataMap) -> Result<Operator, Fault> {
+    let mut fields = Fields::default();
+    let by = fields.operator(caller, "");
+    fields.done(by)
 }
 
 /// One line of CreateUsers: its user, or what is wrong with it.
@@ -57,7 +67,13 @@ fn label_fits((key, value): (&String, &String)) -> bool {
     (1..=MAX_LABEL_KEY).contains(&key.len()) && plain(key) && value.len() <= MAX_LABEL && plain(value)
 }
 
-/// GetUser and DeleteUser.
+pub(crate) fn delete_user(caller: &MetadataMap, request: &pb::DeleteUserRequest) -> Result<(UserId, Operator), Fault> {
+    let mut fields = Fields::default();
+    let (user, by) = (fields.user_id(&request.user_id), fields.operator(caller, ""));
+    fields.done(user.zip(by))
+}
+
+/// GetUser.
 pub(crate) fn user_id(raw: &str) -> Result<UserId, Fault> {
     let mut fields = Fields::default();
     let user = fields.user_id(raw);
@@ -91,7 +107,8 @@ mod tests {
     #[test]
     fn a_user_needs_nothing_but_an_id() {
         let user = pb::User { id: "ada".to_owned(), ..Default::default() };
-        let user = create_user(pb::CreateUserRequest { user: Some(user) }).expect("a sound user");
+        let request = pb::CreateUserRequest { user: Some(user) };
+        let (user, _) = create_user(&MetadataMap::new(), request).expect("a sound user");
         assert_eq!((user.id.as_str(), user.name.as_str(), user.metadata.len()), ("ada", "", 0));
     }
 
@@ -116,7 +133,7 @@ mod tests {
         let user =
             pb::User { id: "lost:7".to_owned(), name: "\0".to_owned(), ..labelled([(String::new(), String::new())]) };
         assert_eq!(wrong(user.clone()), ["user.id", "user.name", "user.metadata"]);
-        let refused = create_user(pb::CreateUserRequest { user: Some(user) });
+        let refused = create_user(&MetadataMap::new(), pb::CreateUserRequest { user: Some(user) });
         assert!(matches!(refused, Err(Fault::Invalid(violations)) if violations.len() == 3));
         assert_eq!(wrong(pb::User::default()), ["user.id"]);
         assert!(line(pb::CreateUsersRequest::default()).is_err_and(|wrong| wrong[0].field == "user"));
@@ -133,7 +150,8 @@ mod tests {
         assert_eq!(largest.encoded_len(), MAX_STREAM_MESSAGE);
         line(largest).expect("a sound line");
         let larger = of_size(129 + MAX_STREAM_MESSAGE - least);
-        create_user(pb::CreateUserRequest { user: larger.user.clone() }).expect("a sound user");
+        let request = pb::CreateUserRequest { user: larger.user.clone() };
+        create_user(&MetadataMap::new(), request).expect("a sound user");
         let wrong = line(larger).expect_err("too large");
         assert_eq!(wrong, [Violation::new("user", "must have at most 4096 bytes")]);
     }

@@ -2,17 +2,18 @@
 
 use coupon_domain::answer::{Issued, Outcome, Place, Refusal};
 use coupon_domain::benefit::Benefit;
+use coupon_domain::checkout::CheckoutRefusal;
 use coupon_domain::code::Code;
-use coupon_domain::ids::CouponId;
+use coupon_domain::ids::{CouponId, RoundId};
 use coupon_domain::ports::{CouponPage, CouponTotals};
-use coupon_domain::redemption::{CouponRecord, CouponState, RedeemRefusal};
+use coupon_domain::redemption::{CouponRecord, CouponState, OrderState};
 use coupon_domain::round::RoundSpec;
 use coupon_proto::v1 as pb;
 use coupon_usecases::ask::{Ask, Asked};
+use coupon_usecases::checkout::{Holding, OrderAnswer, Redeemed, beside_discount};
 use coupon_usecases::claim::Claimed;
 use coupon_usecases::coupons::CouponReport;
 use coupon_usecases::draws::PlaceReport;
-use coupon_usecases::redeem::{Redeemed, beside_discount};
 use coupon_usecases::reserve::Reserved;
 
 use super::{duration, hash, int, money, timestamp, witness};
@@ -116,6 +117,25 @@ fn gate_refusal<T>(reason: Refusal, asked: &Asked<T>) -> pb::Refusal {
     }
 }
 
+pub(crate) fn held(answer: Holding) -> pb::HoldResponse {
+    use pb::hold_response::Outcome as Pb;
+    match answer {
+        Holding::Yes { held, replayed } => {
+            let hold = pb::Hold {
+                coupon_id: held.coupon.to_string(),
+                campaign_id: held.campaign.to_string(),
+                order_id: held.order.to_string(),
+                user_id: held.user.to_string(),
+                expires_at: Some(timestamp(held.until)),
+            };
+            pb::HoldResponse { outcome: Some(Pb::Hold(hold)), replayed }
+        }
+        Holding::No(refusal, round) => {
+            pb::HoldResponse { outcome: Some(Pb::Refusal(checkout_refusal(refusal, round))), replayed: false }
+        }
+    }
+}
+
 pub(crate) fn redeemed(answer: Redeemed) -> pb::RedeemResponse {
     use pb::redeem_response::Outcome as Pb;
     match answer {
@@ -134,56 +154,84 @@ pub(crate) fn redeemed(answer: Redeemed) -> pb::RedeemResponse {
             pb::RedeemResponse { outcome: Some(Pb::Redemption(redemption)), replayed }
         }
         Redeemed::No(refusal, round) => {
-            let round_id = round.map_or_else(String::new, |round| round.to_string());
-            let refusal = pb::Refusal { round_id, ..redeem_refusal(refusal) };
-            pb::RedeemResponse { outcome: Some(Pb::Refusal(refusal)), replayed: false }
+            pb::RedeemResponse { outcome: Some(Pb::Refusal(checkout_refusal(refusal, round))), replayed: false }
         }
     }
 }
 
-fn redeem_refusal(refusal: RedeemRefusal) -> pb::Refusal {
+/// Of Hold and Redeem.
+fn checkout_refusal(refusal: CheckoutRefusal, round: Option<RoundId>) -> pb::Refusal {
     use pb::RefusalReason as R;
-    // A rollback may free a coupon or an order; nothing brings back a cancelled order, a void or an expired coupon.
+    // A release or rollback may free a coupon or an order; nothing brings back a cancelled order, a void or an expired coupon.
     let (reason, message, is_final) = match &refusal {
-        RedeemRefusal::UnknownCoupon => (R::UnknownCoupon, "this user has no such coupon", true),
-        RedeemRefusal::OrderCancelled => (R::OrderCancelled, "the order was cancelled", true),
-        RedeemRefusal::OrderMismatch => {
+        CheckoutRefusal::UnknownCoupon => (R::UnknownCoupon, "this user has no such coupon", true),
+        CheckoutRefusal::OrderCancelled => (R::OrderCancelled, "the order was cancelled", true),
+        CheckoutRefusal::OrderMismatch => {
             (R::OrderMismatch, "the order used this coupon with another amount or user", true)
         }
-        RedeemRefusal::OrderHasCoupon => (R::OrderHasCoupon, "the order has another coupon", false),
-        RedeemRefusal::Void => (R::Void, "the coupon was withdrawn", true),
-        RedeemRefusal::AlreadyRedeemed(_) => (R::AlreadyRedeemed, "the coupon is used for another order", false),
-        RedeemRefusal::AlreadyHeld(_) => (R::AlreadyHeld, "another order has locked the coupon", false),
-        RedeemRefusal::Expired => (R::Expired, "the coupon is past its validity", true),
-        RedeemRefusal::CurrencyMismatch => {
+        CheckoutRefusal::OrderHasCoupon => (R::OrderHasCoupon, "the order has another coupon", false),
+        CheckoutRefusal::Void => (R::Void, "the coupon was withdrawn", true),
+        CheckoutRefusal::AlreadyRedeemed(_) => (R::AlreadyRedeemed, "the coupon is used for the named order", false),
+        CheckoutRefusal::AlreadyHeld(_) => (R::AlreadyHeld, "another order has locked the coupon", false),
+        CheckoutRefusal::Expired => (R::Expired, "the coupon is past its validity", true),
+        CheckoutRefusal::CurrencyMismatch => {
             (R::CurrencyMismatch, "the order is in another currency than the benefit", false)
         }
-        RedeemRefusal::MinOrderNotMet => (R::MinOrderNotMet, "the order is smaller than the benefit's minimum", false),
+        CheckoutRefusal::MinOrderNotMet => {
+            (R::MinOrderNotMet, "the order is smaller than the benefit's minimum", false)
+        }
+        // Of Release, Rollback and Void, for which they are states and faults.
+        CheckoutRefusal::UnknownOrder | CheckoutRefusal::OrderIs(_) | CheckoutRefusal::CouponIs(_) => {
+            (R::Unspecified, "the state of coupon or order does not allow it", false)
+        }
     };
     let order_id = match refusal {
-        RedeemRefusal::AlreadyRedeemed(order) | RedeemRefusal::AlreadyHeld(order) => order.to_string(),
+        CheckoutRefusal::AlreadyRedeemed(order) | CheckoutRefusal::AlreadyHeld(order) => order.to_string(),
         _ => String::new(),
     };
     pb::Refusal {
         reason: reason.into(),
         message: message.to_owned(),
         order_id,
+        round_id: round.map_or_else(String::new, |round| round.to_string()),
         r#final: is_final,
         ..pb::Refusal::default()
     }
 }
 
+pub(crate) fn released(OrderAnswer { state, replayed }: OrderAnswer) -> pb::ReleaseResponse {
+    pb::ReleaseResponse { state: order_state(state).into(), replayed }
+}
+
+pub(crate) fn rolled_back(OrderAnswer { state, replayed }: OrderAnswer) -> pb::RollbackResponse {
+    pb::RollbackResponse { state: order_state(state).into(), replayed }
+}
+
+fn order_state(state: OrderState) -> pb::OrderState {
+    match state {
+        OrderState::Held => pb::OrderState::Held,
+        OrderState::Redeemed => pb::OrderState::Redeemed,
+        OrderState::Released => pb::OrderState::Released,
+        OrderState::Cancelled => pb::OrderState::Cancelled,
+    }
+}
+
+/// For its owner.
 pub(crate) fn coupon_report(report: CouponReport) -> pb::GetCouponResponse {
-    let CouponReport { record, state, code, benefit } = report;
-    let coupon = pb::Coupon {
-        code: code.reveal().to_owned(),
-        benefit: Some(super::benefit(&benefit)),
-        ..recorded_coupon(record, state)
-    };
+    let code = report.code.reveal().to_owned();
+    let coupon = pb::Coupon { code, ..coupon_without_code(report) };
     pb::GetCouponResponse { coupon: Some(coupon) }
 }
 
+/// For everybody else.
+pub(crate) fn coupon_without_code(report: CouponReport) -> pb::Coupon {
+    let CouponReport { record, state, code: _, benefit } = report;
+    pb::Coupon { benefit: Some(super::benefit(&benefit)), ..recorded_coupon(record, state) }
+}
+
+/// `state` is where it stands now: a hold that is over locks it for no order any more.
 fn recorded_coupon(record: CouponRecord, state: CouponState) -> pb::Coupon {
+    let lapsed = record.state == CouponState::Held && state != CouponState::Held;
     pb::Coupon {
         id: record.id.to_string(),
         campaign_id: record.campaign.to_string(),
@@ -194,7 +242,7 @@ fn recorded_coupon(record: CouponRecord, state: CouponState) -> pb::Coupon {
         claimed_at: Some(timestamp(record.claimed_at)),
         expires_at: Some(timestamp(record.expires_at)),
         redeemed_at: record.redeemed_at.map(timestamp),
-        order_id: record.order.map(|order| order.to_string()).unwrap_or_default(),
+        order_id: record.order.filter(|_| !lapsed).map(|order| order.to_string()).unwrap_or_default(),
         ..pb::Coupon::default()
     }
 }
@@ -210,14 +258,20 @@ fn coupon_state(state: CouponState) -> pb::CouponState {
 }
 
 pub(crate) fn coupon_page(page: CouponPage, benefits: &[Benefit], limit: u32) -> pb::ListCouponsResponse {
-    let CouponPage { coupons, totals, at } = page;
-    let full = coupons.len() >= limit as usize;
-    let next_page_token = coupons.last().filter(|_| full).map(|last| last.id.to_string()).unwrap_or_default();
+    let full = page.coupons.len() >= limit as usize;
+    let next_page_token = page.coupons.last().filter(|_| full).map(|last| last.id.to_string()).unwrap_or_default();
+    let counts = page.totals.map(counts);
+    pb::ListCouponsResponse { coupons: recorded_coupons(page, benefits), next_page_token, counts }
+}
+
+/// Without codes.
+pub(crate) fn recorded_coupons(page: CouponPage, benefits: &[Benefit]) -> Vec<pb::Coupon> {
+    let CouponPage { coupons, totals: _, at } = page;
     let coupons = coupons.into_iter().zip(benefits).map(|(record, benefit)| {
         let state = record.state_at(at);
         pb::Coupon { benefit: Some(super::benefit(benefit)), ..recorded_coupon(record, state) }
     });
-    pb::ListCouponsResponse { coupons: coupons.collect(), next_page_token, counts: Some(counts(totals)) }
+    coupons.collect()
 }
 
 pub(crate) fn place_report(call: &Ask, report: &PlaceReport) -> pb::GetPlaceResponse {
@@ -229,7 +283,7 @@ pub(crate) fn place_report(call: &Ask, report: &PlaceReport) -> pb::GetPlaceResp
     }
 }
 
-pub(super) fn counts(totals: CouponTotals) -> pb::CouponCounts {
+fn counts(totals: CouponTotals) -> pb::CouponCounts {
     let CouponTotals { issued, held, redeemed, expired, void } = totals;
     pb::CouponCounts {
         total: int(issued + held + redeemed + expired + void),
@@ -238,5 +292,94 @@ pub(super) fn counts(totals: CouponTotals) -> pb::CouponCounts {
         redeemed: int(redeemed),
         expired: int(expired),
         void: int(void),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coupon_domain::checkout::Held;
+    use coupon_domain::ids::{CampaignId, OrderId, UserId};
+    use coupon_domain::time::Timestamp;
+
+    use super::*;
+
+    fn order() -> OrderId {
+        OrderId::parse("o-1").expect("an id")
+    }
+
+    fn coupon() -> CouponId {
+        CouponId::parse("r-7-0").expect("an id")
+    }
+
+    fn refusal(refusal: CheckoutRefusal) -> pb::Refusal {
+        match held(Holding::No(refusal, Some(coupon().round))).outcome {
+            Some(pb::hold_response::Outcome::Refusal(refusal)) => refusal,
+            other => panic!("a refusal: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_hold_says_until_when() {
+        let held = Held {
+            coupon: coupon(),
+            campaign: CampaignId::parse("c-1").expect("an id"),
+            user: UserId::parse("ada").expect("an id"),
+            order: order(),
+            until: Timestamp::from_micros(5_000_000),
+        };
+        let told = self::held(Holding::Yes { held, replayed: true });
+        let Some(pb::hold_response::Outcome::Hold(hold)) = told.outcome else { panic!("a hold: {told:?}") };
+        assert_eq!((hold.coupon_id.as_str(), hold.order_id.as_str(), told.replayed), ("r-7-0", "o-1", true));
+        assert_eq!(hold.expires_at.map(|at| at.seconds), Some(5));
+    }
+
+    #[test]
+    fn a_refusal_names_round_and_order_and_whether_it_is_final() {
+        let told = refusal(CheckoutRefusal::AlreadyHeld(order()));
+        assert_eq!((told.reason(), told.order_id.as_str()), (pb::RefusalReason::AlreadyHeld, "o-1"));
+        assert_eq!((told.round_id.as_str(), told.r#final), ("r-7", false));
+        let told = refusal(CheckoutRefusal::OrderCancelled);
+        assert_eq!((told.reason(), told.order_id.as_str()), (pb::RefusalReason::OrderCancelled, ""));
+        assert!(told.r#final);
+    }
+
+    #[test]
+    fn an_order_answers_where_it_stands() {
+        let told = released(OrderAnswer { state: OrderState::Redeemed, replayed: false });
+        assert_eq!((told.state(), told.replayed), (pb::OrderState::Redeemed, false));
+        let told = rolled_back(OrderAnswer { state: OrderState::Cancelled, replayed: true });
+        assert_eq!((told.state(), told.replayed), (pb::OrderState::Cancelled, true));
+    }
+
+    #[test]
+    fn a_hold_that_is_over_shows_no_order() {
+        let record = CouponRecord {
+            id: coupon(),
+            campaign: CampaignId::parse("c-1").expect("an id"),
+            user: UserId::parse("ada").expect("an id"),
+            state: CouponState::Held,
+            claimed_at: Timestamp::EPOCH,
+            expires_at: Timestamp::from_micros(9_000_000),
+            order: Some(order()),
+            held_until: Some(Timestamp::from_micros(5_000_000)),
+            redeemed_at: None,
+        };
+        let told = |at| {
+            let at = Timestamp::from_micros(at);
+            let told = recorded_coupon(record.clone(), record.state_at(at));
+            (told.state(), told.order_id)
+        };
+        assert_eq!(told(4_999_999), (pb::CouponState::Held, "o-1".to_owned()));
+        assert_eq!(told(5_000_000), (pb::CouponState::Issued, String::new()));
+        assert_eq!(told(9_000_000), (pb::CouponState::Expired, String::new()));
+    }
+
+    #[test]
+    fn counts_are_told_of_a_user_only() {
+        let page = |totals| CouponPage { coupons: vec![], totals, at: Timestamp::EPOCH };
+        assert_eq!(coupon_page(page(None), &[], 50).counts, None);
+        let totals = CouponTotals { held: 1, void: 2, ..CouponTotals::default() };
+        let counts = coupon_page(page(Some(totals)), &[], 50).counts.expect("counts");
+        assert_eq!((counts.total, counts.held, counts.void), (3, 1, 2));
     }
 }

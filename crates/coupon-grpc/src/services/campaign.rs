@@ -7,11 +7,14 @@ use coupon_proto::v1 as pb;
 use coupon_proto::v1::campaign_service_server::CampaignService;
 use coupon_usecases::error::Fault;
 use tonic::codegen::BoxStream;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::{Services, streams};
 use crate::parse::campaign as parse;
+use crate::render::audit::audit_page;
 use crate::render::campaign as render;
+use crate::render::coupon::coupon_without_code;
 use crate::status;
 
 #[tonic::async_trait]
@@ -20,7 +23,8 @@ impl CampaignService for Services {
         &self,
         request: Request<pb::CreateCampaignRequest>,
     ) -> Result<Response<pb::CreateCampaignResponse>, Status> {
-        let call = parse::create_campaign(request.into_inner()).map_err(status::of)?;
+        let (caller, _, request) = request.into_parts();
+        let call = parse::create_campaign(&caller, request).map_err(status::of)?;
         let created = self.engine.create_campaign(call).await.map_err(status::of)?;
         Ok(Response::new(render::created(created)))
     }
@@ -47,7 +51,8 @@ impl CampaignService for Services {
         &self,
         request: Request<pb::UpdateCampaignRequest>,
     ) -> Result<Response<pb::UpdateCampaignResponse>, Status> {
-        let call = parse::update_campaign(request.into_inner()).map_err(status::of)?;
+        let (caller, _, request) = request.into_parts();
+        let call = parse::update_campaign(&caller, request).map_err(status::of)?;
         let campaign = self.engine.update_campaign(call).await.map_err(status::of)?;
         Ok(Response::new(pb::UpdateCampaignResponse { campaign: Some(render::campaign(campaign)) }))
     }
@@ -56,8 +61,8 @@ impl CampaignService for Services {
         &self,
         request: Request<pb::ActivateCampaignRequest>,
     ) -> Result<Response<pb::ActivateCampaignResponse>, Status> {
-        let pb::ActivateCampaignRequest { campaign_id, request_id } = request.into_inner();
-        let campaign = self.transition(&campaign_id, &request_id, Transition::Activate).await?;
+        let (caller, _, pb::ActivateCampaignRequest { campaign_id, request_id }) = request.into_parts();
+        let campaign = self.transition(&caller, &campaign_id, &request_id, Transition::Activate).await?;
         Ok(Response::new(pb::ActivateCampaignResponse { campaign: Some(campaign) }))
     }
 
@@ -65,8 +70,8 @@ impl CampaignService for Services {
         &self,
         request: Request<pb::PauseCampaignRequest>,
     ) -> Result<Response<pb::PauseCampaignResponse>, Status> {
-        let pb::PauseCampaignRequest { campaign_id, request_id } = request.into_inner();
-        let campaign = self.transition(&campaign_id, &request_id, Transition::Pause).await?;
+        let (caller, _, pb::PauseCampaignRequest { campaign_id, request_id }) = request.into_parts();
+        let campaign = self.transition(&caller, &campaign_id, &request_id, Transition::Pause).await?;
         Ok(Response::new(pb::PauseCampaignResponse { campaign: Some(campaign) }))
     }
 
@@ -74,8 +79,8 @@ impl CampaignService for Services {
         &self,
         request: Request<pb::ResumeCampaignRequest>,
     ) -> Result<Response<pb::ResumeCampaignResponse>, Status> {
-        let pb::ResumeCampaignRequest { campaign_id, request_id } = request.into_inner();
-        let campaign = self.transition(&campaign_id, &request_id, Transition::Resume).await?;
+        let (caller, _, pb::ResumeCampaignRequest { campaign_id, request_id }) = request.into_parts();
+        let campaign = self.transition(&caller, &campaign_id, &request_id, Transition::Resume).await?;
         Ok(Response::new(pb::ResumeCampaignResponse { campaign: Some(campaign) }))
     }
 
@@ -83,8 +88,8 @@ impl CampaignService for Services {
         &self,
         request: Request<pb::EndCampaignRequest>,
     ) -> Result<Response<pb::EndCampaignResponse>, Status> {
-        let pb::EndCampaignRequest { campaign_id, request_id } = request.into_inner();
-        let campaign = self.transition(&campaign_id, &request_id, Transition::End).await?;
+        let (caller, _, pb::EndCampaignRequest { campaign_id, request_id }) = request.into_parts();
+        let campaign = self.transition(&caller, &campaign_id, &request_id, Transition::End).await?;
         Ok(Response::new(pb::EndCampaignResponse { campaign: Some(campaign) }))
     }
 
@@ -92,10 +97,21 @@ impl CampaignService for Services {
         &self,
         request: Request<pb::AddSupplyRequest>,
     ) -> Result<Response<pb::AddSupplyResponse>, Status> {
-        let (campaign, addition) = parse::add_supply(request.get_ref()).map_err(status::of)?;
-        let (campaign, round) = self.engine.add_supply(campaign, addition).await.map_err(status::of)?;
+        let (campaign, addition, actor) =
+            parse::add_supply(request.metadata(), request.get_ref()).map_err(status::of)?;
+        let (campaign, round) = self.engine.add_supply(campaign, addition, actor).await.map_err(status::of)?;
         let round = round.map(|round| render::round(round).0);
         Ok(Response::new(pb::AddSupplyResponse { campaign: Some(render::campaign(campaign)), round }))
+    }
+
+    async fn void_coupon(
+        &self,
+        request: Request<pb::VoidCouponRequest>,
+    ) -> Result<Response<pb::VoidCouponResponse>, Status> {
+        let (caller, _, request) = request.into_parts();
+        let (coupon, reason, by) = parse::void_coupon(&caller, request).map_err(status::of)?;
+        let report = self.engine.void_coupon(coupon, reason, by).await.map_err(status::of)?;
+        Ok(Response::new(pb::VoidCouponResponse { coupon: Some(coupon_without_code(report)) }))
     }
 
     async fn get_round(&self, request: Request<pb::GetRoundRequest>) -> Result<Response<pb::GetRoundResponse>, Status> {
@@ -130,8 +146,9 @@ impl CampaignService for Services {
         &self,
         request: Request<pb::SetBeaconRequest>,
     ) -> Result<Response<pb::SetBeaconResponse>, Status> {
-        let (campaign, round, beacon, request) = parse::set_beacon(request.into_inner()).map_err(status::of)?;
-        let beacon_source = self.engine.set_beacon(&campaign, round, &beacon, request).await.map_err(status::of)?;
+        let (caller, _, request) = request.into_parts();
+        let (campaign, round, beacon, by) = parse::set_beacon(&caller, request).map_err(status::of)?;
+        let beacon_source = self.engine.set_beacon(&campaign, round, &beacon, &by).await.map_err(status::of)?;
         Ok(Response::new(pb::SetBeaconResponse { round_id: round.to_string(), beacon_source, beacon }))
     }
 
@@ -155,18 +172,47 @@ impl CampaignService for Services {
         Ok(Response::new(streams::leaves(Arc::clone(&self.engine), draw.view.spec.id, places)))
     }
 
+    type ExportCouponsStream = BoxStream<pb::ExportCouponsResponse>;
+
+    async fn export_coupons(
+        &self,
+        request: Request<pb::ExportCouponsRequest>,
+    ) -> Result<Response<Self::ExportCouponsStream>, Status> {
+        let (campaign, round, state) = parse::export_coupons(request.get_ref()).map_err(status::of)?;
+        self.engine.campaign(&campaign).await.map_err(status::of)?;
+        if round.is_some() {
+            self.engine.round(&campaign, round).await.map_err(status::of)?;
+        }
+        Ok(Response::new(streams::coupons(Arc::clone(&self.engine), campaign, round, state)))
+    }
+
     async fn get_stats(&self, request: Request<pb::GetStatsRequest>) -> Result<Response<pb::GetStatsResponse>, Status> {
         let pb::GetStatsRequest { campaign_id, round_id } = request.get_ref();
         let (campaign, round) = parse::round(campaign_id, round_id).map_err(status::of)?;
         let stats = self.engine.stats(&campaign, round).await.map_err(status::of)?;
         Ok(Response::new(render::stats(stats)))
     }
+
+    async fn list_audit_records(
+        &self,
+        request: Request<pb::ListAuditRecordsRequest>,
+    ) -> Result<Response<pb::ListAuditRecordsResponse>, Status> {
+        let (campaign, before, limit) = parse::list_audit_records(request.get_ref()).map_err(status::of)?;
+        let records = self.engine.audit_records(campaign.as_ref(), before, limit).await.map_err(status::of)?;
+        Ok(Response::new(audit_page(records, limit)))
+    }
 }
 
 impl Services {
-    async fn transition(&self, campaign: &str, request: &str, transition: Transition) -> Result<pb::Campaign, Status> {
-        let (id, request) = parse::operation(campaign, request).map_err(status::of)?;
-        let campaign = self.engine.transition(id, transition, request).await.map_err(status::of)?;
+    async fn transition(
+        &self,
+        caller: &MetadataMap,
+        campaign: &str,
+        request: &str,
+        transition: Transition,
+    ) -> Result<pb::Campaign, Status> {
+        let (id, by) = parse::operation(caller, campaign, request).map_err(status::of)?;
+        let campaign = self.engine.transition(id, transition, by).await.map_err(status::of)?;
         Ok(render::campaign(campaign))
     }
 }

@@ -23,10 +23,28 @@ impl CouponService for Services {
         Ok(Response::new(render::claimed(&call, answer)))
     }
 
+    async fn hold(&self, request: Request<pb::HoldRequest>) -> Result<Response<pb::HoldResponse>, Status> {
+        let call = parse::hold(request.into_inner()).map_err(status::of)?;
+        let answer = self.engine.hold(call).await.map_err(status::of)?;
+        Ok(Response::new(render::held(answer)))
+    }
+
     async fn redeem(&self, request: Request<pb::RedeemRequest>) -> Result<Response<pb::RedeemResponse>, Status> {
         let call = parse::redeem(request.into_inner()).map_err(status::of)?;
         let answer = self.engine.redeem(call).await.map_err(status::of)?;
         Ok(Response::new(render::redeemed(answer)))
+    }
+
+    async fn release(&self, request: Request<pb::ReleaseRequest>) -> Result<Response<pb::ReleaseResponse>, Status> {
+        let call = parse::release(request.into_inner()).map_err(status::of)?;
+        let answer = self.engine.release(call).await.map_err(status::of)?;
+        Ok(Response::new(render::released(answer)))
+    }
+
+    async fn rollback(&self, request: Request<pb::RollbackRequest>) -> Result<Response<pb::RollbackResponse>, Status> {
+        let call = parse::rollback(request.into_inner()).map_err(status::of)?;
+        let answer = self.engine.rollback(call).await.map_err(status::of)?;
+        Ok(Response::new(render::rolled_back(answer)))
     }
 
     async fn get_coupon(

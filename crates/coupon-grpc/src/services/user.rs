@@ -1,6 +1,7 @@
 //! What operators call to say who the users are.
 
 use coupon_domain::campaign::Violation;
+use coupon_domain::checkout::Operator;
 use coupon_domain::ports::NewUser;
 use coupon_proto::v1 as pb;
 use coupon_proto::v1::user_service_server::UserService;
@@ -25,8 +26,9 @@ impl UserService for Services {
         &self,
         request: Request<pb::CreateUserRequest>,
     ) -> Result<Response<pb::CreateUserResponse>, Status> {
-        let new = parse::create_user(request.into_inner()).map_err(status::of)?;
-        let user = self.engine.create_user(new).await.map_err(status::of)?;
+        let (caller, _, request) = request.into_parts();
+        let (new, by) = parse::create_user(&caller, request).map_err(status::of)?;
+        let user = self.engine.create_user(new, &by).await.map_err(status::of)?;
         Ok(Response::new(pb::CreateUserResponse { user: Some(render::user(user)) }))
     }
 
@@ -34,6 +36,7 @@ impl UserService for Services {
         &self,
         request: Request<Streaming<pb::CreateUsersRequest>>,
     ) -> Result<Response<pb::CreateUsersResponse>, Status> {
+        let by = parse::operator(request.metadata()).map_err(status::of)?;
         let mut messages = request.into_inner();
         let (mut lines, mut batch) = (Lines::default(), Batch::default());
         while let Some(message) = messages.message().await? {
@@ -44,13 +47,13 @@ impl UserService for Services {
                 Err(wrong) => batch.wrong.push((line, user, wrong)),
             }
             if batch.sound.len() + batch.wrong.len() == MAX_USERS {
-                self.register(&mut lines, std::mem::take(&mut batch)).await?;
+                self.register(&mut lines, std::mem::take(&mut batch), &by).await?;
             }
             if line % PROGRESS == 0 {
                 info!(lines = line, "users are being registered");
             }
         }
-        self.register(&mut lines, batch).await?;
+        self.register(&mut lines, batch, &by).await?;
         Ok(Response::new(lines.answer()))
     }
 
@@ -73,17 +76,17 @@ impl UserService for Services {
         &self,
         request: Request<pb::DeleteUserRequest>,
     ) -> Result<Response<pb::DeleteUserResponse>, Status> {
-        let id = parse::user_id(&request.get_ref().user_id).map_err(status::of)?;
-        self.engine.delete_user(&id).await.map_err(status::of)?;
+        let (id, by) = parse::delete_user(request.metadata(), request.get_ref()).map_err(status::of)?;
+        self.engine.delete_user(&id, &by).await.map_err(status::of)?;
         Ok(Response::new(pb::DeleteUserResponse {}))
     }
 }
 
 impl Services {
     /// Registers the lines gathered so far. If the stream breaks later they stay: the same lines again are harmless.
-    async fn register(&self, lines: &mut Lines, batch: Batch) -> Result<(), Status> {
+    async fn register(&self, lines: &mut Lines, batch: Batch, by: &Operator) -> Result<(), Status> {
         let (numbers, users): (Vec<_>, Vec<_>) = batch.sound.into_iter().unzip();
-        let outcomes = self.engine.create_users(&users).await.map_err(status::of)?;
+        let outcomes = self.engine.create_users(&users, by).await.map_err(status::of)?;
         let settled = numbers.into_iter().zip(&users).zip(outcomes);
         let settled = settled.map(|((line, user), outcome)| (line, told_id(user.id.as_str()), Ok(outcome)));
         let refused = batch.wrong.into_iter().map(|(line, user, wrong)| (line, user, Err(wrong)));

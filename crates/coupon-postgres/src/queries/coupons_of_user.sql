@@ -3,8 +3,12 @@ WITH clock AS MATERIALIZED (SELECT coupon_now() AS at),
 mine AS MATERIALIZED (
     SELECT
         coupons.round_no, coupons.serial, rounds.campaign_id, coupons.user_id, coupons.state, coupons.claimed_at, coupons.expires_at,
-        coupons.order_id, coupons.redeemed_at,
-        CASE WHEN coupons.state = 'ISSUED' AND coupons.expires_at <= clock.at THEN 'EXPIRED' ELSE coupons.state END AS state_now
+        coupons.order_id, coupons.held_until, coupons.redeemed_at,
+        CASE
+            WHEN coupons.state NOT IN ('ISSUED', 'HELD') OR coupons.held_until > clock.at THEN coupons.state
+            WHEN coupons.expires_at <= clock.at THEN 'EXPIRED'
+            ELSE 'ISSUED'
+        END AS state_now
     FROM clock CROSS JOIN coupons JOIN rounds ON rounds.no = coupons.round_no
     WHERE coupons.user_id = $1 AND ($2 IS NULL OR rounds.campaign_id = $2)
 ),

@@ -7,7 +7,7 @@ use crate::migrated;
 use crate::shop::Shop;
 
 /// What is written, and the constraint that refuses it.
-const BAD_ROWS: [(&str, &str); 70] = [
+const BAD_ROWS: [(&str, &str); 95] = [
     ("INSERT INTO installation (only_row, id) VALUES (false, gen_random_uuid())", "installation_only_row"),
     ("UPDATE campaigns SET state = 'OVER'", "campaigns_state"),
     ("UPDATE campaigns SET revision = 0", "campaigns_revision"),
@@ -84,20 +84,78 @@ const BAD_ROWS: [(&str, &str); 70] = [
     ("UPDATE coupons SET serial = 268435456 WHERE serial = 0", "coupons_serial"),
     ("UPDATE coupons SET user_id = 'u-1'", "coupons_round_user"),
     ("UPDATE coupons SET state = 'GONE'", "coupons_state"),
-    ("UPDATE coupons SET state = 'HELD'", "coupons_order"),
+    ("UPDATE coupons SET state = 'HELD', held_until = expires_at", "coupons_order"),
     ("UPDATE coupons SET order_id = 'o'", "coupons_order"),
     ("UPDATE coupons SET state = 'REDEEMED', order_id = 'o'", "coupons_redeemed_at"),
     ("UPDATE coupons SET expires_at = claimed_at", "coupons_expires_after_claim"),
-    ("INSERT INTO orders VALUES ('c', 'o', 7, 0, 'u-0', 'EUR', 100, 101, 'HELD', NULL)", "orders_discount"),
-    ("INSERT INTO orders VALUES ('c', 'o', 7, 0, 'u-0', 'EUR', 100, 1, 'REDEEMED', NULL)", "orders_redeemed_at"),
+    ("UPDATE coupons SET held_until = claimed_at", "coupons_held_until"),
+    ("UPDATE coupons SET state = 'HELD', order_id = 'o'", "coupons_held_until"),
     (
-        "INSERT INTO orders VALUES ('c', 'o', 7, 0, 'u-0', 'EUR', 9, 1, 'HELD', NULL), ('c', 'p', 7, 0, 'u-0', 'EUR', 9, 1, 'HELD', NULL)",
+        "UPDATE coupons SET state = 'HELD', order_id = 'o', held_until = expires_at + interval '1 microsecond'",
+        "coupons_held_until",
+    ),
+    ("UPDATE coupons SET user_id = 'lost:' || serial", "coupons_notice_has_reader"),
+    ("INSERT INTO orders VALUES ('c', 'o', NULL, NULL, 'u-0', NULL, NULL, NULL, 'RELEASED')", "orders_coupon"),
+    ("INSERT INTO orders VALUES ('c', 'o', 7, NULL, 'u-0', NULL, NULL, NULL, 'CANCELLED')", "orders_coupon"),
+    (
+        "INSERT INTO orders VALUES ('c', 'o', NULL, NULL, 'u-0', 'EUR', 100, 1, 'CANCELLED', now())",
+        "orders_redeemed_coupon",
+    ),
+    ("INSERT INTO orders VALUES ('c', 'o', 7, 0, 'u-0', 'EUR', 100, 101, 'REDEEMED', now())", "orders_discount"),
+    ("INSERT INTO orders VALUES ('c', 'o', 7, 0, 'u-0', NULL, NULL, NULL, 'REDEEMED')", "orders_redeemed_at"),
+    ("INSERT INTO orders VALUES ('c', 'o', 7, 0, 'u-0', 'EUR', 100, 1, 'HELD')", "orders_price"),
+    ("INSERT INTO orders VALUES ('c', 'o', 7, 0, 'u-0', NULL, 100, 1, 'REDEEMED', now())", "orders_price"),
+    (
+        "INSERT INTO orders SELECT 'c', id, 7, 0, 'u-0', NULL, NULL, NULL, 'HELD' FROM unnest('{o,p}'::text[]) id",
         "orders_live_coupon",
     ),
     ("INSERT INTO events (id, kind, campaign_id, at) VALUES ('e', 'round.lost', 'c', now())", "events_kind"),
     (
         "INSERT INTO events (id, kind, campaign_id, user_id, at) VALUES ('e', 'campaign.created', 'c', 'ada', now())",
         "events_user_where_due",
+    ),
+    (
+        "INSERT INTO events (id, kind, campaign_id, round_no, serial, at) VALUES ('e', 'coupon.expired', 'c', 7, 0, now())",
+        "events_user_where_due",
+    ),
+    (
+        "INSERT INTO events (id, kind, campaign_id, user_id, at) VALUES ('e', 'coupon.expired', 'c', 'ada', now())",
+        "events_coupon_where_due",
+    ),
+    (
+        "INSERT INTO events (id, kind, campaign_id, user_id, at) VALUES ('e', 'order.cancelled', 'c', 'ada', now())",
+        "events_order_where_due",
+    ),
+    (
+        "INSERT INTO events (id, kind, campaign_id, round_no, serial, user_id, order_id, at)
+         VALUES ('e', 'coupon.voided', 'c', 7, 0, 'ada', 'o', now())",
+        "events_order_where_due",
+    ),
+    (
+        "INSERT INTO events (id, kind, campaign_id, details, at) VALUES ('e', 'campaign.created', 'c', '{}', now())",
+        "events_details",
+    ),
+    ("INSERT INTO subscribers VALUES ('a', -1, NULL, NULL, now(), now())", "subscribers_position"),
+    ("INSERT INTO subscribers VALUES ('a', 0, NULL, now(), now(), now())", "subscribers_lease_has_session"),
+    ("INSERT INTO deliveries VALUES ('a', 1, 'k', 0, now(), '', now())", "deliveries_outlet_fkey"),
+    (
+        "INSERT INTO subscribers VALUES ('a', 0, NULL, NULL, now(), now());
+         INSERT INTO deliveries VALUES ('a', 1000000, 'k', 0, now(), '', now())",
+        "deliveries_position_fkey",
+    ),
+    (
+        "INSERT INTO subscribers VALUES ('a', 0, NULL, NULL, now(), now());
+         INSERT INTO deliveries VALUES ('a', 1, 'k', -1, now(), '', now())",
+        "deliveries_attempts",
+    ),
+    ("INSERT INTO notices VALUES (7, 0, 0, false, now())", "notices_lead"),
+    ("INSERT INTO notices VALUES (7, 0, 1, false, now()), (7, 0, 1, true, now())", "notices_pkey"),
+    ("INSERT INTO notices VALUES (7, 2, 1, false, now())", "notices_round_no_serial_fkey"),
+    ("INSERT INTO operators VALUES (gen_random_uuid(), 'a b')", "opaque_id_form"),
+    ("INSERT INTO audit_records (action, actor, at) VALUES ('void', 'ada', now())", "audit_records_action"),
+    (
+        "INSERT INTO audit_records (action, actor, serial, at) VALUES ('VOID', 'ada', 1, now())",
+        "audit_records_coupon_has_round",
     ),
     ("INSERT INTO users VALUES ('a b', '', '{}', now())", "opaque_id_form"),
     ("INSERT INTO users VALUES ('ada', '', '[]', now())", "users_metadata"),

@@ -4,7 +4,7 @@ use coupon_domain::draw::Hash;
 use coupon_domain::draw::merkle::{Tree, TreeBuilder};
 use coupon_domain::ports::{BeaconOutcome, Conclusion, DrawRepository as _, DrawResult, DrawRoot, LedgerError};
 use coupon_postgres::PostgresLedger;
-use coupon_testkit::build::{campaign_id, round_id, second, users};
+use coupon_testkit::build::{by, campaign_id, round_id, second, users};
 use diesel_async::SimpleAsyncConnection as _;
 use uuid::Uuid;
 
@@ -82,7 +82,8 @@ async fn a_beacon_that_waits_for_a_draw_comes_too_late_and_its_request_did_nothi
 
     let ledger = shop.ledger.clone();
     let request = Some(Uuid::new_v4());
-    let set = tokio::spawn(async move { ledger.set_beacon(&campaign_id("c"), round_id(8), b"heads", request).await });
+    let set =
+        tokio::spawn(async move { ledger.set_beacon(&campaign_id("c"), round_id(8), b"heads", &by(request)).await });
     shop.somebody_waits().await;
     other.batch_execute("COMMIT").await.expect("committed");
 
@@ -98,7 +99,7 @@ async fn of_eight_beacons_at_once_one_is_set() {
     let calls: Vec<_> = (0..8)
         .map(|byte| {
             let ledger = shop.ledger.clone();
-            tokio::spawn(async move { ledger.set_beacon(&campaign_id("c"), round_id(8), &[byte], None).await })
+            tokio::spawn(async move { ledger.set_beacon(&campaign_id("c"), round_id(8), &[byte], &by(None)).await })
         })
         .collect();
     let mut set = Vec::new();
@@ -120,7 +121,7 @@ async fn a_request_that_set_one_rounds_beacon_does_not_set_anothers() {
     let entries = Vec::from_iter(shop.gate.open_round(&spec, second(201)).entry);
     shop.record(&entries).await;
     let request = Some(Uuid::new_v4());
-    let set = async |round| shop.ledger.set_beacon(&campaign_id("c"), round_id(round), b"heads", request).await;
+    let set = async |round| shop.ledger.set_beacon(&campaign_id("c"), round_id(round), b"heads", &by(request)).await;
 
     assert_eq!(set(8).await.expect("answers"), BeaconOutcome::Set);
     assert_eq!(set(9).await.expect("answers"), BeaconOutcome::RequestUsed);

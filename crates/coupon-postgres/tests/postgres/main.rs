@@ -1,14 +1,18 @@
 //! The ledger in Postgres against real servers.
 
+mod checkout;
 mod constraints;
+mod deliveries;
 mod draws;
 mod events;
 mod migrating;
+mod notices;
 mod outage;
+mod pruning;
 mod recording;
-mod redeeming;
 mod shop;
 mod statistics;
+mod sweeping;
 mod titles;
 mod users;
 
@@ -41,14 +45,5 @@ async fn on_a_database_of_its_own() -> LedgerUnderTest {
     let database = migrated().await;
     let clock = database.clock().await.expect("the ledger's clock can be replaced");
     let ledger = connected(&database).await;
-    LedgerUnderTest {
-        campaigns: Arc::new(ledger.clone()),
-        records: Arc::new(ledger.clone()),
-        coupons: Arc::new(ledger.clone()),
-        draws: Arc::new(ledger.clone()),
-        users: Arc::new(ledger.clone()),
-        statistics: Arc::new(ledger),
-        clock: Arc::new(clock),
-        keep: Box::new(()),
-    }
+    LedgerUnderTest::new(Arc::new(ledger), Arc::new(clock), database)
 }

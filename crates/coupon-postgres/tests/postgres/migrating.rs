@@ -1,6 +1,6 @@
 //! The schema, and servers that are refused.
 
-use coupon_domain::ports::{CampaignRepository as _, CreateOutcome, RecordRepository as _};
+use coupon_domain::ports::{CampaignRepository as _, CreateOutcome, EventFilter, FeedRepository as _};
 use coupon_postgres::{PostgresConfig, PostgresLedger, Unfit, migrate};
 use coupon_testkit::build::a_campaign;
 use coupon_testkit::postgres::PostgresServer;
@@ -96,5 +96,5 @@ async fn a_user_who_owns_only_the_database_can_be_the_ledgers() {
 
     ledger.preflight().await.expect("fit");
     assert!(matches!(ledger.create(&a_campaign("c")).await, Ok(CreateOutcome::Created(_))));
-    assert_eq!(ledger.events(0, 10).await.expect("answers").len(), 1);
+    assert_eq!(ledger.events(0, &EventFilter::default(), 10).await.expect("answers").events.len(), 1);
 }

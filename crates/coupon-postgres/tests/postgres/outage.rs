@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use coupon_domain::checkout::{Deed, Outcome};
 use coupon_domain::ports::{CampaignRepository as _, CouponRepository as _, LedgerError};
-use coupon_domain::redemption::RedeemOutcome;
 use coupon_postgres::{PostgresConfig, PostgresLedger};
 use coupon_testkit::build::user;
 use coupon_testkit::postgres::PostgresServer;
@@ -23,7 +23,7 @@ async fn after_a_crash_of_postgres_the_ledger_works_again_and_has_lost_nothing()
     let mut shop = Shop::on(migrated_on(&server).await).await;
     let entries = shop.claims(&[user("ada")]);
     shop.record(&entries).await;
-    shop.ledger.redeem(&[ada_redeems(0, "o-0")]).await.expect("redeemed");
+    shop.ledger.carry_out(&[ada_redeems(0, "o-0")]).await.expect("redeemed");
 
     server.kill().await.expect("killed");
     for _ in 0..3 {
@@ -35,8 +35,8 @@ async fn after_a_crash_of_postgres_the_ledger_works_again_and_has_lost_nothing()
     server.restart().await.expect("restarted");
 
     recovered(&shop.ledger).await;
-    let replayed = shop.ledger.redeem(&[ada_redeems(0, "o-0")]).await.expect("answers");
-    assert!(matches!(replayed[..], [RedeemOutcome::Replayed(_)]), "{replayed:?}");
+    let replayed = shop.ledger.carry_out(&[ada_redeems(0, "o-0")]).await.expect("answers");
+    assert!(matches!(replayed[..], [Outcome::Replayed(Deed::Redeemed(_))]), "{replayed:?}");
 }
 
 #[tokio::test]
@@ -74,12 +74,12 @@ async fn nobody_waits_long_for_a_lock() {
         PostgresConfig { lock_timeout: Duration::from_millis(100), ..PostgresConfig::new(shop.database.url()) };
     let ledger = PostgresLedger::connect(limits).await.expect("it answers");
 
-    let failed = ledger.redeem(&[ada_redeems(0, "o-0")]).await;
+    let failed = ledger.carry_out(&[ada_redeems(0, "o-0")]).await;
     assert!(matches!(failed, Err(LedgerError::Unknown(_))), "{failed:?}");
 
     drop(other);
-    let redeemed = shop.ledger.redeem(&[ada_redeems(0, "o-0")]).await.expect("answers");
-    assert!(matches!(redeemed[..], [RedeemOutcome::Redeemed(_)]), "{redeemed:?}");
+    let redeemed = shop.ledger.carry_out(&[ada_redeems(0, "o-0")]).await.expect("answers");
+    assert!(matches!(redeemed[..], [Outcome::Done(Deed::Redeemed(_))]), "{redeemed:?}");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_call_that_takes_too_long_is_given_up_and_its_connection_with_it() {
     };
     let ledger = PostgresLedger::connect(limits).await.expect("it answers");
 
-    let failed = ledger.redeem(&[ada_redeems(0, "o-0")]).await;
+    let failed = ledger.carry_out(&[ada_redeems(0, "o-0")]).await;
 
     assert!(matches!(failed, Err(LedgerError::Unknown(_))), "{failed:?}");
     ledger.ping().await.expect("the only connection was replaced");

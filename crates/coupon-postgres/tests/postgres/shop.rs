@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use coupon_domain::campaign::Rules;
+use coupon_domain::checkout::{Call, GiveBack, Hold, Outcome, Redeem};
 use coupon_domain::ids::{CouponId, UserId};
 use coupon_domain::journal::Entry;
 use coupon_domain::model::{CampaignHead, CampaignModel};
 use coupon_domain::money::Money;
-use coupon_domain::ports::{CampaignRepository as _, NewCampaign, RecordRepository as _};
-use coupon_domain::redemption::Redeem;
+use coupon_domain::ports::{
+    CampaignRepository as _, CouponRepository as _, Event, EventFilter, FeedRepository as _, NewCampaign,
+    RecordRepository as _,
+};
+use coupon_domain::time::Timestamp;
 use coupon_postgres::PostgresLedger;
 use coupon_testkit::build::{a_campaign, campaign_id, coupon_id, eur, head, order, round, round_id, second, user};
 use coupon_testkit::contract::fold::Fold;
@@ -76,6 +80,19 @@ impl Shop {
         self.fold.apply(&recording);
     }
 
+    pub(crate) async fn carry_out(&self, calls: &[Call]) -> Vec<Outcome> {
+        self.ledger.carry_out(calls).await.expect("the ledger answers")
+    }
+
+    pub(crate) async fn now_is(&self, at: Timestamp) {
+        self.clock.set(at).await;
+    }
+
+    /// All events with their positions.
+    pub(crate) async fn events(&self) -> Vec<(i64, Event)> {
+        self.ledger.events(0, &EventFilter::default(), 1_000_000).await.expect("the ledger answers").events
+    }
+
     pub(crate) async fn count(&self, table: &str) -> usize {
         let count = self.database.psql(&format!("SELECT count(*) FROM {table}")).await.expect("answers");
         count.parse().expect("a number")
@@ -103,8 +120,19 @@ pub(crate) fn coupon(serial: u32) -> CouponId {
 }
 
 /// Ada's call for this coupon of round 7 and this order of 10 EUR, 2 EUR off.
-pub(crate) fn ada_redeems(serial: u32, order_id: &str) -> Redeem {
+pub(crate) fn ada_redeems(serial: u32, order_id: &str) -> Call {
     redeems("ada", serial, order_id, Ok(eur(200)))
+}
+
+/// A call for this coupon of `u-<serial>`.
+pub(crate) fn holds(serial: u32, order_id: &str, ttl: Duration) -> Call {
+    let (campaign, user) = (campaign_id("c"), user(&format!("u-{serial}")));
+    Call::Hold(Hold { coupon: coupon(serial), campaign, user, order: order(order_id), ttl })
+}
+
+/// What gives back the coupon of an order of this user.
+pub(crate) fn back(name: &str, order_id: &str) -> GiveBack {
+    GiveBack { campaign: campaign_id("c"), order: order(order_id), user: user(name), reason: String::new() }
 }
 
 pub(crate) fn redeems(
@@ -112,13 +140,13 @@ pub(crate) fn redeems(
     serial: u32,
     order_id: &str,
     discount: Result<Money, coupon_domain::benefit::Unsuitable>,
-) -> Redeem {
-    Redeem {
+) -> Call {
+    Call::Redeem(Redeem {
         coupon: coupon(serial),
         campaign: campaign_id("c"),
         user: user(name),
         order: order(order_id),
         amount: eur(1000),
         discount,
-    }
+    })
 }

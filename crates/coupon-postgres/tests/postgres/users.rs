@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coupon_domain::ids::UserId;
 use coupon_domain::ports::{NewUser, UserCreation, UserRepository as _};
-use coupon_testkit::build::{user, users};
+use coupon_testkit::build::{by, user, users};
 
 use crate::shop::Shop;
 use crate::{connected, migrated};
@@ -24,7 +24,7 @@ async fn users_that_eight_calls_register_at_once_are_made_once_each() {
             let mut batch: Vec<_> = users(500).into_iter().map(|id| named(id, "Ada")).collect();
             // Each in another order.
             batch.rotate_left(call * 60);
-            tokio::spawn(async move { ledger.create_users(&batch).await })
+            tokio::spawn(async move { ledger.create_users(&batch, &by(None)).await })
         })
         .collect();
     let mut outcomes = Vec::new();
@@ -52,7 +52,7 @@ async fn who_is_registered_by_another_at_this_moment_was_registered_before() {
 
     let ledger = shop.ledger.clone();
     let batch = ["bob", "ada", "eve"].map(|id| named(user(id), "Ada"));
-    let call = tokio::spawn(async move { ledger.create_users(&batch).await });
+    let call = tokio::spawn(async move { ledger.create_users(&batch, &by(None)).await });
     shop.somebody_waits().await;
     commit(other).await;
 
@@ -69,7 +69,7 @@ async fn who_comes_twice_in_a_call_is_what_the_first_one_said() {
     let ledger = connected(&migrated().await).await;
     let batch = [named(user("ada"), "Ada"), named(user("ada"), "Eve"), named(user("ada"), "Ada")];
 
-    let outcomes = ledger.create_users(&batch).await.expect("answers");
+    let outcomes = ledger.create_users(&batch, &by(None)).await.expect("answers");
 
     use UserCreation::{Created, Taken, Unchanged};
     assert!(matches!(&outcomes[..], [Created(a), Taken, Unchanged(b)] if a == b), "{outcomes:?}");

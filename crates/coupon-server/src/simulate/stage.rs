@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use coupon_domain::benefit::{Benefit, BenefitKind};
 use coupon_domain::campaign::{Allocation, CampaignState, RulesDraft, Validity};
+use coupon_domain::checkout::Operator;
 use coupon_domain::code::MasterKeys;
 use coupon_domain::draw::Seed;
-use coupon_domain::ids::{CampaignId, RoundId};
+use coupon_domain::ids::{Actor, CampaignId, RoundId};
 use coupon_domain::ports::{Clock as _, CreateOutcome, MAX_BATCH, NewCampaign};
 use coupon_domain::schedule::{Schedule, Start};
 use coupon_domain::supply::{Ratio, Supply};
@@ -114,7 +115,8 @@ pub fn rules(allocation: Allocation, ratio: Ratio, users: u32) -> RulesDraft {
 
 async fn create(stores: &Stores, id: &CampaignId, draft: RulesDraft, now: Timestamp) -> anyhow::Result<()> {
     let rules = draft.check(now).map_err(|wrong| anyhow!("the campaign's rules are refused: {wrong:?}"))?;
-    let new = NewCampaign { id: id.clone(), rules, state: CampaignState::Active, request: None };
+    let by = Operator { actor: Actor::parse("simulate")?, request: None };
+    let new = NewCampaign { id: id.clone(), rules, state: CampaignState::Active, by };
     match stores.campaigns.create(&new).await? {
         CreateOutcome::Created(_) => Ok(()),
         other => bail!("the folder is not new: {other:?}"),

@@ -1,16 +1,17 @@
 //! Every field of every request with what does not belong there: INVALID_ARGUMENT that names the field and its limit, and nothing written.
 
+mod checkout;
+mod events;
 mod operators;
 mod users;
 
-use coupon_proto::google::r#type::Money;
 use coupon_proto::v1 as pb;
 use prost_types::{Duration, Timestamp};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::shop::{
-    Instance, On, Shop, a_fifth, at, campaign, claim_request, daily, fixed, instant, on_both, redeem_request,
+    Instance, On, Shop, a_fifth, at, campaign, claim_request, daily, fixed, instant, money, on_both, redeem_request,
     reserve_request, seconds,
 };
 
@@ -43,7 +44,7 @@ fn named(answer: Result<impl std::fmt::Debug, Status>) -> Vec<(String, String)> 
 }
 
 #[track_caller]
-fn names(answer: Result<impl std::fmt::Debug, Status>, field: &str) {
+pub(crate) fn names(answer: Result<impl std::fmt::Debug, Status>, field: &str) {
     let named = named(answer);
     assert!(named.iter().any(|(name, why)| name == field && !why.is_empty()), "{named:?} should have {field}");
 }
@@ -114,10 +115,6 @@ async fn what_is_no_redemption_is_refused_by_name(on: On) {
     request.order = None;
     let named = named(coupons.redeem(request).await);
     assert_eq!(named.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["order.id", "order.amount"]);
-}
-
-fn money(code: &str, units: i64, nanos: i32) -> Money {
-    Money { currency_code: code.to_owned(), units, nanos }
 }
 
 /// A sound campaign with one thing changed.

@@ -2,11 +2,15 @@
 
 use std::io::{Seek as _, Write as _};
 use std::process::Stdio;
+use std::time::Duration;
 
 use coupon_testkit::postgres::PostgresServer;
 use coupon_testkit::redis::RedisServer;
 use coupon_testkit::server::free_port;
+use tokio::io::AsyncBufReadExt as _;
 use tokio::process::Command;
+
+use crate::shop::eventually;
 
 /// Runs the binary to its end, in an empty environment and folder; answers its exit code and all that it said.
 pub(crate) async fn run(arguments: &[&str]) -> (i32, String) {
@@ -175,7 +179,21 @@ async fn version_and_help_are_for_people() {
 
 #[tokio::test]
 async fn each_command_explains_itself() {
-    for command in ["draw", "draw verify", "draw export", "draw bench", "users import", "simulate"] {
+    for command in [
+        "draw",
+        "draw verify",
+        "draw export",
+        "draw bench",
+        "users import",
+        "simulate",
+        "events",
+        "events tail",
+        "events subscribers",
+        "events dead-letters",
+        "events replay",
+        "export",
+        "audit",
+    ] {
         let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
         let (code, help) = run(&words).await;
         assert_eq!(code, 0, "{help}");
@@ -254,4 +272,85 @@ async fn an_import_without_file_or_service_says_which_is_missing() {
     assert_eq!((code, said.contains("no service answers at http://127.0.0.1")), (1, true), "{said}");
     let (code, said) = run(&["users", "import", "-", "--target=127.0.0.1:50051"]).await;
     assert_eq!((code, said.contains("must begin with http://")), (2, true), "{said}");
+}
+
+#[tokio::test]
+async fn coupons_are_exported_to_a_file_without_their_codes() {
+    let service = crate::process::Process::start(&[]).await;
+    let target = format!("--target=http://{}", service.address());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("coupons.csv");
+    let output = format!("--output={}", file.display());
+    let welcome = ["export", "--campaign=sample-welcome", &target];
+
+    let (code, said) = run(&[&welcome[..], &["--format=csv", &output]].concat()).await;
+    assert_eq!((code, said.as_str()), (0, "2 exported\n"));
+    let csv = std::fs::read_to_string(&file).expect("written");
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((rows[0][0], rows[0][5], rows.len()), ("id", "state", 3));
+    assert_eq!((rows[1][4], rows[1][5]), ("ada", "REDEEMED"));
+
+    let (code, said) = run(&[&welcome[..], &["--state=redeemed"]].concat()).await;
+    assert_eq!(code, 0, "{said}");
+    let (line, told) = said.split_once('\n').expect("a line and what was told");
+    let coupon: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!((&coupon["userId"], &coupon["code"], told), (&"ada".into(), &().into(), "1 exported\n"));
+
+    let (code, said) = run(&["export", "--campaign=nowhere", &output, &target]).await;
+    assert_eq!((code, said.contains("campaign nowhere is not known")), (1, true), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).expect("as it was"), csv);
+}
+
+#[tokio::test]
+async fn audit_records_are_printed_one_a_line() {
+    let service = crate::process::Process::start(&[]).await;
+    let target = format!("--target=http://{}", service.address());
+    let (code, said) = run(&["audit", "--campaign=sample-welcome", &target]).await;
+    assert_eq!(code, 0, "{said}");
+    let first: serde_json::Value = serde_json::from_str(said.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((&first["action"], &first["campaignId"]), (&"CREATE".into(), &"sample-welcome".into()));
+    let (code, said) = run(&["audit", "--campaign=nowhere", &target]).await;
+    assert_eq!((code, said.contains("campaign nowhere is not known")), (1, true), "{said}");
+}
+
+/// A busy machine prints a line within it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_tail_acknowledges_what_it_has_printed() {
+    let service = crate::process::Process::start(&[]).await;
+    let target = format!("--target=http://{}", service.address());
+    let mut tail = Command::new(env!("CARGO_BIN_EXE_coupon"))
+        .args(["events", "tail", "--subscriber=crm", "--kind=coupon.redeemed", &target])
+        .env_clear()
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the binary runs");
+    let mut lines = tokio::io::BufReader::new(tail.stdout.take().expect("a pipe")).lines();
+    let line =
+        tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("in time").expect("readable").expect("a line");
+    let told: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(told["event"]["kind"], "EVENT_KIND_COUPON_REDEEMED");
+    let position: i64 = told["position"].as_str().expect("a position").parse().expect("a number");
+    let acknowledged = eventually(|| async {
+        let (code, said) = run(&["events", "subscribers", &target]).await;
+        assert_eq!(code, 0, "{said}");
+        let crm: serde_json::Value = serde_json::from_str(said.lines().next()?).expect("JSON");
+        let at: i64 = crm["position"].as_str()?.parse().expect("a number");
+        (at >= position).then_some(crm)
+    });
+    assert_eq!(acknowledged.await["name"], "crm");
+}
+
+#[tokio::test]
+async fn an_outlet_that_is_not_there_has_nothing_to_replay() {
+    let service = crate::process::Process::start(&["--no-sample-data"]).await;
+    let target = format!("--target=http://{}", service.address());
+    for command in [&["dead-letters"][..], &["replay", "--dead-letters"], &["replay", "--after=0"]] {
+        let (code, said) = run(&[&["events"], command, &["nowhere", &target]].concat()).await;
+        assert_eq!((code, said.contains("subscriber outlet:nowhere is not known")), (1, true), "{said}");
+    }
+    let (code, said) = run(&["events", "replay", "nowhere", &target]).await;
+    assert_eq!((code, said.contains("--dead-letters|--after")), (2, true), "{said}");
 }

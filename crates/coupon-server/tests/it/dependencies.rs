@@ -5,32 +5,40 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may use of ours. The test kit knows ports, never adapters.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("coupon-domain", &[]),
     ("coupon-usecases", &["coupon-domain"]),
     ("coupon-proto", &[]),
-    ("coupon-grpc", &["coupon-domain", "coupon-proto", "coupon-usecases"]),
+    ("coupon-grpc", &["coupon-domain", "coupon-envelope", "coupon-proto", "coupon-usecases"]),
     ("coupon-redis", &["coupon-domain"]),
     ("coupon-postgres", &["coupon-domain"]),
     ("coupon-embedded", &["coupon-domain"]),
+    ("coupon-envelope", &["coupon-domain", "coupon-proto"]),
+    ("coupon-webhook", &["coupon-domain", "coupon-envelope"]),
+    ("coupon-nats", &["coupon-domain", "coupon-envelope"]),
     ("coupon-testkit", &["coupon-domain"]),
     (
         "coupon-server",
         &[
             "coupon-domain",
             "coupon-embedded",
+            "coupon-envelope",
             "coupon-grpc",
+            "coupon-nats",
             "coupon-postgres",
             "coupon-proto",
             "coupon-redis",
             "coupon-usecases",
+            "coupon-webhook",
         ],
     ),
 ];
 
 /// Drivers, and who may know them.
-const DRIVERS: [(&str, &[&str]); 3] = [
+const DRIVERS: [(&str, &[&str]); 5] = [
+    ("async-nats", &["coupon-nats"]),
     ("fred", &["coupon-redis"]),
+    ("reqwest", &["coupon-webhook"]),
     ("diesel", &["coupon-postgres", "coupon-embedded"]),
     ("tonic", &["coupon-grpc", "coupon-proto", "coupon-server"]),
 ];

@@ -1,20 +1,32 @@
 //! The service from outside: real sockets, real processes, both sets of adapters.
 
+mod audit;
 mod bad_input;
 mod checkout;
 mod cli;
+mod deliveries;
 mod dependencies;
 mod draw_file;
 mod draws;
+mod events;
+mod expiry;
+mod figures;
+mod hooks;
+mod listing;
+mod notices;
 mod operators;
 mod process;
 mod readme;
 mod recurring;
+mod redemption;
 mod rush;
 mod sample;
 mod scenarios;
 mod shop;
+mod shopper;
 mod simulate;
 mod survival;
+mod survival_of_events;
+mod told;
 mod users;
 mod watching;

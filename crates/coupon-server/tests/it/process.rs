@@ -5,6 +5,7 @@ use std::time::Duration;
 use coupon_proto::v1 as pb;
 use coupon_proto::v1::campaign_service_client::CampaignServiceClient;
 use coupon_proto::v1::coupon_service_client::CouponServiceClient;
+use coupon_proto::v1::event_service_client::EventServiceClient;
 use coupon_testkit::server::{ChildServer, free_port};
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -28,7 +29,7 @@ impl Process {
         Self::start_by(&[env!("CARGO_BIN_EXE_coupon")], arguments).await
     }
 
-    /// The same, as a process that ends at this failpoint as if it had been killed.
+    /// The same, as a process that stays where it is at this failpoint.
     pub(crate) async fn start_with_failpoint(failpoint: &str, arguments: &[&str]) -> Self {
         let variable = format!("FAILPOINTS={failpoint}=return");
         Self::start_by(&["env", &variable, env!("CARGO_BIN_EXE_coupon")], arguments).await
@@ -51,9 +52,10 @@ impl Process {
         process
     }
 
-    /// Waits until it has ended by itself, and starts it again without the failpoint.
-    pub(crate) async fn start_again_without_failpoint(&mut self) {
-        eventually(|| async { (!self.server.is_running()).then_some(()) }).await;
+    /// Waits until it is at its failpoint, kills it there, and starts it again without the failpoint.
+    pub(crate) async fn kill_at_failpoint_and_start_again(&mut self) {
+        eventually(|| async { self.server.log().contains("reached").then_some(()) }).await;
+        self.kill();
         self.server.start(&self.plain).expect("the binary starts");
         self.is_up().await;
     }
@@ -68,10 +70,20 @@ impl Process {
         eventually(|| async { (!self.server.is_running()).then_some(()) }).await;
     }
 
+    /// SIGKILL, if it is running.
+    pub(crate) fn kill(&mut self) {
+        self.server.kill().expect("the watchdog answers");
+    }
+
+    /// Starts the same again, and waits for nothing.
+    pub(crate) fn launch(&mut self) {
+        self.server.start_again().expect("the binary starts");
+    }
+
     /// The same again; SIGKILL first if it is still running.
     pub(crate) async fn start_again(&mut self) {
-        self.server.kill().expect("the watchdog answers");
-        self.server.start_again().expect("the binary starts");
+        self.kill();
+        self.launch();
         self.is_up().await;
     }
 
@@ -101,17 +113,37 @@ impl Process {
         CouponServiceClient::new(self.channel.clone())
     }
 
+    /// A client with a connection of its own.
+    pub(crate) fn another_connection(&self) -> CouponServiceClient<Channel> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).expect("an address");
+        CouponServiceClient::new(endpoint.connect_lazy())
+    }
+
+    pub(crate) fn events(&self) -> EventServiceClient<Channel> {
+        EventServiceClient::new(self.channel.clone())
+    }
+
+    /// The one round of a campaign, from its gate.
+    pub(crate) async fn round(&self, campaign: &str) -> pb::Round {
+        let request = || pb::GetRoundRequest { campaign_id: campaign.to_owned(), round_id: String::new() };
+        let asked = || async { self.campaigns().get_round(request()).await.ok()?.into_inner().round };
+        eventually(asked).await
+    }
+
     /// A campaign whose claims open in a second, by the wall's clock, and last for minutes; answers once they are open.
     pub(crate) async fn open_rush(&self, coupons: i64) -> String {
-        let campaign = rush(coupons, Duration::from_secs(1));
+        let plan = rush(coupons, Duration::from_secs(1));
+        // Of several rushes in one test each has a title of its own.
+        let title = format!("rush {:?}", plan.schedule.as_ref().and_then(|schedule| schedule.start.as_ref()));
+        self.open(pb::Campaign { title, ..plan }).await
+    }
+
+    /// Creates this campaign; answers once its claims are open.
+    pub(crate) async fn open(&self, campaign: pb::Campaign) -> String {
         let request = pb::CreateCampaignRequest { campaign: Some(campaign), activate: true, ..Default::default() };
         let created = self.campaigns().create_campaign(request).await.expect("created").into_inner();
         let id = created.campaign.expect("a campaign").id;
-        let open = || async {
-            let request = pb::GetRoundRequest { campaign_id: id.clone(), round_id: String::new() };
-            let round = self.campaigns().get_round(request).await.ok()?.into_inner().round?;
-            (round.phase() == pb::RoundPhase::Claiming).then_some(())
-        };
+        let open = || async { (self.round(&id).await.phase() == pb::RoundPhase::Claiming).then_some(()) };
         eventually(open).await;
         id
     }
@@ -191,6 +223,12 @@ impl Process {
     }
 }
 
+/// So long from the claim on. The usual notice goes out seven days before the end.
+pub(crate) fn valid_for_days(days: i64) -> Option<pb::Validity> {
+    let until = pb::validity::Until::AfterClaim(crate::shop::seconds(days * 86_400));
+    Some(pb::Validity { until: Some(until) })
+}
+
 /// Without places, first come first served, claims opening so long from now.
 pub(crate) fn rush(coupons: i64, opens_in: Duration) -> pb::Campaign {
     let opens = chrono::Local::now().timestamp_micros() + i64::try_from(opens_in.as_micros()).expect("soon");
@@ -201,6 +239,7 @@ pub(crate) fn rush(coupons: i64, opens_in: Duration) -> pb::Campaign {
             claim_duration: Some(crate::shop::seconds(600)),
             ..Default::default()
         }),
+        validity: valid_for_days(30),
         ..crate::shop::open_campaign("rush", coupons)
     }
 }

@@ -15,8 +15,8 @@ use coupon_usecases::engine::{Engine, Settings, Stores};
 
 async fn totals(engine: &Arc<Engine>, user: &str) -> CouponTotals {
     let user = UserId::parse(user).expect("an id");
-    let filter = CouponFilter { user, campaign: None, state: None, after: None, limit: 50 };
-    engine.coupons(&filter).await.expect("a list").0.totals
+    let filter = CouponFilter { user: Some(user), limit: 50, ..CouponFilter::default() };
+    engine.coupons(&filter).await.expect("a list").0.totals.expect("a user's")
 }
 
 async fn campaigns(engine: &Engine) -> Vec<String> {

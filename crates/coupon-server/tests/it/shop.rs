@@ -1,5 +1,7 @@
 //! A service for one test: in this process, on a free port, its stores under a test clock.
 
+mod checkout;
+mod feed;
 mod stores;
 
 use std::any::Any;
@@ -16,6 +18,7 @@ use coupon_proto::google::r#type::Money;
 use coupon_proto::v1 as pb;
 use coupon_proto::v1::campaign_service_client::CampaignServiceClient;
 use coupon_proto::v1::coupon_service_client::CouponServiceClient;
+use coupon_proto::v1::event_service_client::EventServiceClient;
 use coupon_proto::v1::user_service_client::UserServiceClient;
 use coupon_redis::{LIBRARY, RedisConfig, RedisGate};
 use coupon_server::serve::{Service, serve};
@@ -27,8 +30,12 @@ use futures::future::join_all;
 use pb::RefusalReason as Reason;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+pub(crate) use self::checkout::hold_request;
+pub(crate) use self::feed::{Told, everything, named, tell};
 
 /// Which adapters a shop stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +47,7 @@ pub(crate) enum On {
 pub(crate) struct Shop {
     clocks: Vec<Arc<dyn TestClock>>,
     pub(crate) instances: Vec<Instance>,
+    settings: Settings,
     _keep: Box<dyn Any + Send + Sync>,
 }
 
@@ -49,12 +57,15 @@ pub(crate) struct Instance {
     pub(crate) coupons: CouponServiceClient<Channel>,
     pub(crate) campaigns: CampaignServiceClient<Channel>,
     pub(crate) users: UserServiceClient<Channel>,
+    pub(crate) events: EventServiceClient<Channel>,
     pub(crate) channel: Channel,
     /// The service past its port.
     pub(crate) engine: Arc<Engine>,
     /// What it stands on.
     pub(crate) stores: Stores,
     pub(crate) stop: CancellationToken,
+    /// Cancelled when it has come to its end.
+    ended: CancellationToken,
 }
 
 impl Drop for Shop {
@@ -73,6 +84,22 @@ impl Shop {
     pub(crate) async fn open_with_idle_recorder(on: On) -> Self {
         let settings = Settings { recorder_pause: Duration::from_secs(3600), ..settings() };
         Self::start(on, 1, settings).await
+    }
+
+    /// One instance on the embedded stores, two on the shared ones, which look after their coupons so often.
+    pub(crate) async fn with_upkeep(on: On, upkeep: Duration) -> Self {
+        let settings = Settings { upkeep, ..settings() };
+        Self::start(on, if on == On::Embedded { 1 } else { 2 }, settings).await
+    }
+
+    /// As [`Shop::with_company`]; nothing but calls ends holds and validities, and nobody is given notice.
+    pub(crate) async fn with_idle_upkeep(on: On) -> Self {
+        Self::with_upkeep(on, Duration::from_secs(3600)).await
+    }
+
+    /// As [`Shop::with_company`]; coupons are looked after many times a second.
+    pub(crate) async fn with_busy_upkeep(on: On) -> Self {
+        Self::with_upkeep(on, Duration::from_millis(50)).await
     }
 
     /// One instance on the embedded stores, two on the shared ones.
@@ -105,9 +132,9 @@ impl Shop {
         let clock = Arc::new(StandingClock::default());
         clock.set(at("20:00:00")).await;
         let Embedded { gate, ledger } = Embedded::open(folder.path(), clock.clone()).expect("a new folder");
-        let stores = Stores::of(gate, ledger);
-        let instance = Instance::start(stores, Settings { fence: None, ..settings }).await;
-        Self { clocks: vec![clock], instances: vec![instance], _keep: Box::new(folder) }
+        let (stores, settings) = (Stores::of(gate, ledger), Settings { fence: None, ..settings });
+        let instance = Instance::start(stores, settings.clone()).await;
+        Self { clocks: vec![clock], instances: vec![instance], settings, _keep: Box::new(folder) }
     }
 
     async fn redis_and_postgres(count: usize, settings: Settings) -> Self {
@@ -127,7 +154,17 @@ impl Shop {
             let stores = shared_stores(database.url(), &redis.url()).await;
             instances.push(Instance::start(stores, settings.clone()).await);
         }
-        Self { clocks, instances, _keep: Box::new((database, redis)) }
+        Self { clocks, instances, settings, _keep: Box::new((database, redis)) }
+    }
+
+    /// Nothing runs until it is this time; then as many instances as before start anew on the same stores.
+    pub(crate) async fn down_until(&mut self, at: Timestamp) {
+        self.instances.iter().for_each(|instance| instance.stop.cancel());
+        join_all(self.instances.iter().map(|instance| instance.ended.cancelled())).await;
+        self.set_to(at).await;
+        for instance in &mut self.instances {
+            *instance = Instance::start(instance.stores.clone(), self.settings.clone()).await;
+        }
     }
 
     /// From now on it is this time, at gate and ledger.
@@ -143,6 +180,16 @@ impl Shop {
 
     fn first(&self) -> Instance {
         self.instances[0].clone()
+    }
+
+    /// The instances in turn.
+    pub(crate) fn nth(&self, n: usize) -> Instance {
+        self.instances[n % self.instances.len()].clone()
+    }
+
+    /// The last instance: another one than the first, where there are two.
+    pub(crate) fn another(&self) -> Instance {
+        self.nth(self.instances.len() - 1)
     }
 
     /// Creates an active campaign; answers its id and that of its first round.
@@ -254,16 +301,23 @@ impl Instance {
         let stop = CancellationToken::new();
         let service =
             Service { engine: Arc::clone(&engine), listener, ops: None, stop_timeout: Duration::from_secs(2) };
-        tokio::spawn(serve(service, stop.clone()));
+        let ended = CancellationToken::new();
+        let (stopping, at_end) = (stop.clone(), ended.clone().drop_guard());
+        tokio::spawn(async move {
+            let _at_end = at_end;
+            serve(service, stopping).await
+        });
         let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
         Self {
             coupons: CouponServiceClient::new(channel.clone()),
             campaigns: CampaignServiceClient::new(channel.clone()),
             users: UserServiceClient::new(channel.clone()),
+            events: EventServiceClient::new(channel.clone()),
             channel,
             engine,
             stores,
             stop,
+            ended,
         }
     }
 
@@ -390,9 +444,23 @@ pub(crate) fn seconds(seconds: i64) -> prost_types::Duration {
     prost_types::Duration { seconds, nanos: 0 }
 }
 
+pub(crate) fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
 pub(crate) fn euros(cents: i64) -> Money {
-    let nanos = i32::try_from(cents % 100 * 10_000_000).expect("less than a euro");
-    Money { currency_code: "EUR".to_owned(), units: cents / 100, nanos }
+    money("EUR", cents / 100, i32::try_from(cents % 100 * 10_000_000).expect("less than a euro"))
+}
+
+pub(crate) fn money(code: &str, units: i64, nanos: i32) -> Money {
+    Money { currency_code: code.to_owned(), units, nanos }
+}
+
+/// A call of this operator.
+pub(crate) fn by<T>(actor: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("coupon-actor", MetadataValue::try_from(actor).expect("a header"));
+    request
 }
 
 pub(crate) fn users(count: usize) -> Vec<String> {
@@ -418,6 +486,13 @@ pub(crate) fn campaign(title: &str, supply: pb::supply::Rule) -> pb::Campaign {
 /// As [`campaign`], first come first served, without places.
 pub(crate) fn open_campaign(title: &str, coupons: i64) -> pb::Campaign {
     pb::Campaign { reservation_required: false, ..campaign(title, fixed(coupons)) }
+}
+
+/// As [`open_campaign`], with coupons that are valid so long.
+pub(crate) fn valid_for(title: &str, coupons: i64, valid: Duration) -> pb::Campaign {
+    let valid = seconds(i64::try_from(valid.as_secs()).expect("short"));
+    let validity = Some(pb::Validity { until: Some(pb::validity::Until::AfterClaim(valid)) });
+    pb::Campaign { validity, ..open_campaign(title, coupons) }
 }
 
 /// Each day at this time in Taipei instead of once.

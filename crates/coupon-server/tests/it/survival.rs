@@ -303,14 +303,13 @@ async fn without_postgres_calls_are_unavailable_and_go_on_once_it_is_back() {
     assert!(!service.log().contains(&code), "codes appear in no log");
 }
 
-/// Ends the service at this step of a draw as if it had been killed, starts it again, and compares who won with what follows from the
-/// published seed.
+/// Kills the service at this step of a draw, starts it again, and compares who won with what follows from the published seed.
 async fn a_draw_is_cut_short(failpoint: &str, arguments: &[&str]) {
     let mut service = Process::start_with_failpoint(failpoint, arguments).await;
     let (campaign, round) = service.open_drawn_round(Duration::from_secs(8), Duration::from_secs(15)).await;
     let names = users(100);
     join_all(names.iter().map(|user| service.reserve(&campaign, user))).await;
-    service.start_again_without_failpoint().await;
+    service.kill_at_failpoint_and_start_again().await;
     let claims = join_all(names.iter().map(|user| service.claim_once_drawn(&campaign, user))).await;
     let won: Vec<_> =
         names.iter().zip(&claims).filter(|(_, claim)| coupon(claim).is_some()).map(|(user, _)| user).collect();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use coupon_domain::answer::{Issued, Place};
+use coupon_domain::audit::CREATE;
 use coupon_domain::campaign::{CampaignState, Rules};
 use coupon_domain::draw::Hash;
 use coupon_domain::ids::{RoundId, UserId};
@@ -70,7 +71,7 @@ impl Fold {
     /// The campaign that was just created.
     #[must_use]
     pub fn created(new: &NewCampaign) -> Self {
-        let requests = new.request.map(|id| (id, "CREATE".to_owned())).into_iter().collect();
+        let requests = new.by.request.map(|id| (id, CREATE.to_owned())).into_iter().collect();
         Self { requests, ..Self::new(new.rules.clone(), new.state) }
     }
 
@@ -128,8 +129,8 @@ impl Fold {
         self.rules = rules.map_or_else(|| self.rules.clone(), |rules| *rules);
         self.rules.total_limit = total_limit.or(self.rules.total_limit);
         self.revision += u64::from(revisions);
-        for (request, verb) in &recording.requests {
-            self.requests.entry(*request).or_insert_with(|| verb.clone());
+        for (request, verb) in recording.requests() {
+            self.requests.entry(request).or_insert_with(|| verb.to_owned());
         }
         for row in &recording.retired {
             if row.used {

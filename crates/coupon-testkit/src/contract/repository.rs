@@ -1,23 +1,35 @@
 //! What every ledger keeps. The rules are listed here, once.
 
+mod audit;
 mod beacons;
 mod campaigns;
+mod checkouts_at_once;
+mod checkouts_compared;
 mod coupons;
+mod deliveries;
+mod desk;
 mod draws;
 mod epochs;
+mod feed;
 mod forks;
+mod giving_back;
 mod history;
+mod holding;
 mod limits;
 mod losses;
+mod notices;
 mod operations;
+mod pruning;
 mod recording;
 mod redeeming;
-mod redeeming_compared;
 mod reloading;
 mod rounds;
 mod statistics;
+mod subscribers;
+mod sweeping;
 mod titles;
 mod users;
+mod voiding;
 
 /// Makes a test of each rule of a ledger. It is given the path of an async function that returns a
 /// [`LedgerUnderTest`](crate::under_test::LedgerUnderTest) with a store of its own; the caller depends on tokio with its macros.
@@ -112,7 +124,8 @@ macro_rules! repository_rules {
             coupons:
                 a_coupon_is_kept_as_it_was_issued,
                 coupons_of_a_user_are_listed_in_order_and_in_pages,
-                a_coupon_expires_without_a_sweeper;
+                a_coupon_expires_without_a_sweeper,
+                coupons_of_a_campaign_are_listed_in_order_and_in_pages;
             redeeming:
                 a_coupon_is_redeemed_once_and_a_repeat_gets_the_first_answer,
                 a_repeat_with_another_amount_is_a_mismatch,
@@ -125,8 +138,86 @@ macro_rules! repository_rules {
                 a_coupon_that_is_not_recorded_yet_is_told_so,
                 an_unsuitable_order_writes_nothing,
                 the_same_order_id_in_two_campaigns_is_two_orders;
-            redeeming_compared:
-                random_redemptions_are_answered_like_the_rules;
+            holding:
+                a_hold_is_given_once_and_a_repeat_gets_the_same_end,
+                a_hold_that_ran_out_is_free_again_without_a_sweeper,
+                a_coupon_is_redeemed_from_its_orders_hold,
+                a_held_coupon_is_refused_to_other_orders_naming_its_own,
+                a_hold_never_outlives_its_coupon,
+                a_hold_is_refused_like_a_redemption;
+            giving_back:
+                a_release_frees_the_coupon_and_leaves_the_order_usable,
+                only_a_hold_is_released,
+                a_rollback_gives_the_coupon_back_and_cancels_the_order,
+                an_order_without_a_coupon_is_cancelled_too,
+                a_late_redemption_after_the_rollback_is_refused,
+                a_rollback_past_the_validity_leaves_the_coupon_expired,
+                another_users_order_is_unknown;
+            voiding:
+                an_unused_coupon_is_withdrawn_once,
+                only_an_unused_coupon_is_withdrawn;
+            checkouts_at_once:
+                of_64_holds_at_once_one_gets_the_coupon,
+                of_64_repeats_of_a_hold_at_once_all_get_the_same_end,
+                of_64_holds_and_redemptions_at_once_one_gets_the_coupon,
+                of_64_rollbacks_at_once_one_is_done,
+                a_redemption_and_its_rollback_at_once_leave_the_order_cancelled,
+                batches_that_cross_each_other_are_all_answered,
+                what_is_foreseen_is_not_done;
+            checkouts_compared:
+                random_calls_are_answered_like_the_rules;
+            sweeping:
+                what_time_did_is_stored_once_at_its_instants,
+                of_sweepers_at_once_each_coupon_has_one,
+                a_sweep_stops_at_its_limit,
+                coupons_of_nobody_are_not_swept,
+                answers_before_and_after_a_sweep_are_the_same;
+            notices:
+                a_notice_goes_out_seven_days_before_and_not_earlier,
+                each_lead_of_a_campaign_has_its_notice,
+                of_several_notices_due_the_shortest_goes_out,
+                a_notice_after_a_downtime_is_marked_as_late,
+                a_coupon_issued_with_less_time_left_has_its_notice_at_once,
+                used_held_and_void_coupons_have_no_notice,
+                a_coupon_that_was_given_back_has_the_notice_that_was_skipped,
+                of_two_at_once_each_notice_goes_out_once,
+                no_more_notices_go_out_than_the_limit,
+                coupons_are_looked_at_anew_when_the_leads_change,
+                nobody_is_told_of_burnt_coupons;
+            feed:
+                the_feed_is_filtered_by_kind_and_by_campaign,
+                a_page_goes_on_past_what_its_filter_leaves_out,
+                the_end_of_the_feed_is_behind_all_that_was_written,
+                events_of_a_coupon_come_in_the_order_of_its_changes,
+                a_reader_misses_nothing_while_events_are_written;
+            subscribers:
+                a_subscriber_goes_on_where_it_was,
+                what_was_acknowledged_never_goes_back,
+                of_readers_under_one_name_the_last_one_stays,
+                a_lease_is_one_sessions_until_it_runs_out,
+                of_sessions_at_once_one_has_the_lease;
+            pruning:
+                events_are_kept_for_their_least_time,
+                events_are_kept_for_the_slowest_subscriber,
+                events_go_at_their_longest_time_though_unread,
+                no_more_events_are_pruned_than_the_limit,
+                a_parked_event_is_not_pruned_before_its_longest_time;
+            deliveries:
+                parked_events_are_due_one_of_each_key,
+                dead_letters_stop_nothing_behind_them,
+                a_dead_letter_that_is_revived_is_due_at_once,
+                progress_is_written_by_whoever_has_the_lease,
+                an_outlet_can_be_moved_back,
+                what_is_parked_belongs_to_one_outlet;
+            audit:
+                a_creation_is_audited_once,
+                what_operators_did_at_the_gate_is_audited,
+                a_change_is_that_of_whoever_announced_it,
+                a_recording_is_audited_once,
+                a_beacon_is_audited_once,
+                users_that_come_and_go_are_audited,
+                a_withdrawn_coupon_is_audited_once,
+                audit_records_are_read_latest_first_and_in_pages;
         ] }
     };
 }

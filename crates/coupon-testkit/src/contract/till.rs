@@ -1,13 +1,13 @@
-//! Coupons after their claim, in memory: what ledgers are compared with when coupons are redeemed.
+//! Coupons after their claim, in memory: all of them and all orders in one [`Book`]. What ledgers are compared with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use coupon_domain::checkout::{Book, Call, Changes, Outcome};
 use coupon_domain::ids::{CampaignId, CouponId, OrderId};
 use coupon_domain::recording::CouponRow;
-use coupon_domain::redemption::{
-    CouponRecord, CouponState, OrderRecord, OrderState, Redeem, RedeemFacts, RedeemOutcome,
-};
+use coupon_domain::redemption::{CouponRecord, CouponState, OrderRecord};
 use coupon_domain::time::Timestamp;
+use uuid::Uuid;
 
 /// The coupons and orders of any number of campaigns.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,7 @@ pub struct Till {
     /// By id.
     pub coupons: BTreeMap<CouponId, CouponRecord>,
     /// By campaign and id.
-    pub orders: HashMap<(CampaignId, OrderId), OrderRecord>,
+    pub orders: BTreeMap<(CampaignId, OrderId), OrderRecord>,
 }
 
 impl Till {
@@ -30,40 +30,47 @@ impl Till {
             claimed_at: row.claimed_at,
             expires_at: row.expires_at,
             order: None,
+            held_until: None,
             redeemed_at: None,
         };
         self.coupons.insert(id, record);
     }
 
-    /// What a decision needs.
+    /// What a call would come to.
     #[must_use]
-    pub fn facts(&self, call: &Redeem) -> RedeemFacts {
-        RedeemFacts {
-            coupon: self.coupons.get(&call.coupon).cloned(),
-            order: self.orders.get(&(call.campaign.clone(), call.order.clone())).cloned(),
-        }
+    pub fn foresee(&self, call: &Call, at: Timestamp) -> Outcome {
+        self.book().decide(call, at)
     }
 
-    /// Decides one call and keeps what it comes to.
-    pub fn redeem(&mut self, call: &Redeem, at: Timestamp) -> RedeemOutcome {
-        let outcome = call.decide(&self.facts(call), at);
-        if let RedeemOutcome::Redeemed(redemption) = &outcome {
-            if let Some(coupon) = self.coupons.get_mut(&call.coupon) {
-                coupon.state = CouponState::Redeemed;
-                coupon.order = Some(call.order.clone());
-                coupon.redeemed_at = Some(at);
-            }
-            let order = OrderRecord {
-                id: call.order.clone(),
-                coupon: call.coupon,
-                user: call.user.clone(),
-                amount: call.amount,
-                discount: redemption.discount,
-                state: OrderState::Redeemed,
-                redeemed_at: Some(at),
-            };
-            self.orders.insert((call.campaign.clone(), call.order.clone()), order);
-        }
-        outcome
+    /// Decides calls, one after the other, and keeps what they come to.
+    pub fn carry_out(&mut self, calls: &[Call], at: Timestamp) -> (Vec<Outcome>, Changes) {
+        let mut book = self.book();
+        let outcomes = calls.iter().map(|call| book.decide(call, at)).collect();
+        (outcomes, self.keep(book))
+    }
+
+    /// Stores what time alone has done to these coupons.
+    pub fn sweep(&mut self, coupons: &[CouponId], at: Timestamp) -> Changes {
+        let of_them = |coupon: &&CouponRecord| coupons.contains(&coupon.id);
+        let mut book = Book::of(self.coupons.values().filter(of_them).cloned(), self.orders.values().cloned());
+        book.sweep(at);
+        self.keep(book)
+    }
+
+    fn book(&self) -> Book {
+        Book::of(self.coupons.values().cloned(), self.orders.values().cloned())
+    }
+
+    fn keep(&mut self, book: Book) -> Changes {
+        let changes = book.into_changes(Uuid::now_v7);
+        self.put(&changes);
+        changes
+    }
+
+    /// Takes in coupons and orders as they are now.
+    pub fn put(&mut self, changes: &Changes) {
+        self.coupons.extend(changes.coupons.iter().map(|coupon| (coupon.id, coupon.clone())));
+        self.orders
+            .extend(changes.orders.iter().map(|order| ((order.campaign.clone(), order.id.clone()), order.clone())));
     }
 }

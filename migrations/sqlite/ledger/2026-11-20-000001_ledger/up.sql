@@ -134,19 +134,26 @@ CREATE TABLE coupons (
     -- A coupon that was burnt may be so late: see the domain's loss.
     expires_at INTEGER NOT NULL CHECK (expires_at > claimed_at OR user_id GLOB 'lost:*'),
     order_id TEXT,
+    held_until INTEGER CHECK (held_until <= expires_at),
     redeemed_at INTEGER,
+    -- The next instant at which a notice may be due; null if none is left.
+    notice_at INTEGER CHECK (notice_at IS NULL OR (notice_at < expires_at AND user_id NOT GLOB 'lost:*')),
     n INTEGER NOT NULL CHECK (n > 0),
     PRIMARY KEY (round_no, serial),
     UNIQUE (round_no, user_id),
     FOREIGN KEY (round_no, campaign_id) REFERENCES rounds (no, campaign_id),
     FOREIGN KEY (campaign_id, order_id) REFERENCES orders (campaign_id, id),
     CHECK ((state IN ('HELD', 'REDEEMED')) = (order_id IS NOT NULL)),
+    CHECK ((state = 'HELD') = (held_until IS NOT NULL)),
     CHECK ((state = 'REDEEMED') = (redeemed_at IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX coupons_of_user ON coupons (user_id);
 -- Coupons of each user over a campaign, in order of users: how a gate is loaded.
 CREATE INDEX coupons_of_campaign ON coupons (campaign_id, user_id);
-CREATE INDEX coupons_to_expire ON coupons (expires_at) WHERE state = 'ISSUED';
+CREATE INDEX coupons_to_release ON coupons (held_until) WHERE state = 'HELD';
+-- What was burnt stays as it is.
+CREATE INDEX coupons_to_expire ON coupons (expires_at) WHERE state = 'ISSUED' AND user_id NOT GLOB 'lost:*';
+CREATE INDEX coupons_to_notice ON coupons (notice_at) WHERE state = 'ISSUED' AND notice_at IS NOT NULL;
 
 -- One coupon a user and round is a key. Over the rounds of a campaign they are counted, where there may be several.
 CREATE TRIGGER coupons_max_per_user AFTER INSERT ON coupons
@@ -164,20 +171,37 @@ END;
 CREATE TABLE orders (
     campaign_id TEXT NOT NULL REFERENCES campaigns (id),
     id TEXT NOT NULL CHECK (length(id) BETWEEN 1 AND 128 AND id NOT GLOB '*[^-A-Za-z0-9._:@]*'),
-    round_no INTEGER NOT NULL,
-    serial INTEGER NOT NULL,
-    user_id TEXT NOT NULL,
-    currency TEXT NOT NULL CHECK (currency GLOB '[A-Z][A-Z][A-Z]'),
-    amount INTEGER NOT NULL CHECK (amount >= 0),
-    discount INTEGER NOT NULL CHECK (discount BETWEEN 0 AND amount),
+    -- The coupon it took last; null if it was cancelled before it took one.
+    round_no INTEGER,
+    serial INTEGER,
+    user_id TEXT NOT NULL CHECK (length(user_id) BETWEEN 1 AND 128 AND user_id NOT GLOB '*[^-A-Za-z0-9._:@]*'),
+    -- What it came to, from its redemption on.
+    currency TEXT CHECK (currency GLOB '[A-Z][A-Z][A-Z]'),
+    amount INTEGER CHECK (amount >= 0),
+    discount INTEGER CHECK (discount BETWEEN 0 AND amount),
     state TEXT NOT NULL CHECK (state IN ('HELD', 'REDEEMED', 'RELEASED', 'CANCELLED')),
     redeemed_at INTEGER,
     PRIMARY KEY (campaign_id, id),
     FOREIGN KEY (round_no, serial) REFERENCES coupons (round_no, serial),
+    CHECK ((round_no IS NULL) = (serial IS NULL)),
+    CHECK (round_no IS NOT NULL OR (state = 'CANCELLED' AND redeemed_at IS NULL)),
+    CHECK ((currency IS NULL) = (redeemed_at IS NULL)),
+    CHECK ((amount IS NULL) = (redeemed_at IS NULL)),
+    CHECK ((discount IS NULL) = (redeemed_at IS NULL)),
     CHECK (state <> 'REDEEMED' OR redeemed_at IS NOT NULL),
     CHECK (redeemed_at IS NULL OR state IN ('REDEEMED', 'CANCELLED'))
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX orders_one_per_coupon ON orders (round_no, serial) WHERE state IN ('HELD', 'REDEEMED');
+
+-- Notices that went out. None goes out twice.
+CREATE TABLE notices (
+    round_no INTEGER NOT NULL,
+    serial INTEGER NOT NULL,
+    -- How long before the end of validity, in microseconds.
+    lead INTEGER NOT NULL CHECK (lead > 0),
+    PRIMARY KEY (round_no, serial, lead),
+    FOREIGN KEY (round_no, serial) REFERENCES coupons (round_no, serial)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
     -- Readers go by this number, so it is never given twice, not even after the newest rows were deleted.
@@ -186,7 +210,10 @@ CREATE TABLE events (
     kind TEXT NOT NULL CHECK (kind IN (
         'campaign.created', 'campaign.updated', 'campaign.state_changed',
         'round.opened', 'round.phase_changed', 'round.drawn', 'round.supply_added',
-        'place.reserved', 'coupon.issued', 'coupon.redeemed'
+        'place.reserved',
+        'coupon.issued', 'coupon.held', 'coupon.released', 'coupon.redeemed', 'coupon.rolled_back', 'coupon.voided',
+        'coupon.expired', 'coupon.expiring',
+        'order.cancelled'
     )),
     campaign_id TEXT NOT NULL REFERENCES campaigns (id),
     round_no INTEGER,
@@ -194,10 +221,70 @@ CREATE TABLE events (
     user_id TEXT,
     order_id TEXT,
     state TEXT,
+    -- What only some kinds tell; null if there is nothing of it.
+    details TEXT CHECK (json_valid(details) AND json_type(details) = 'object' AND details <> '{}'),
     at INTEGER NOT NULL,
-    CHECK ((user_id IS NOT NULL) = (kind IN ('place.reserved', 'coupon.issued', 'coupon.redeemed'))),
-    CHECK ((order_id IS NOT NULL) = (kind = 'coupon.redeemed'))
+    CHECK ((serial IS NOT NULL) = (kind GLOB 'coupon.*')),
+    CHECK ((user_id IS NOT NULL) = (kind GLOB 'coupon.*' OR kind IN ('place.reserved', 'order.cancelled'))),
+    CHECK ((order_id IS NOT NULL) = (kind IN (
+        'coupon.held', 'coupon.released', 'coupon.redeemed', 'coupon.rolled_back', 'order.cancelled'
+    ))),
+    CHECK (kind <> 'coupon.expiring' OR (details -> '$.notice' IS NOT NULL AND details -> '$.expires_at' IS NOT NULL))
 ) STRICT;
+
+-- Readers of the events that keep their place.
+CREATE TABLE subscribers (
+    name TEXT NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 128 AND name NOT GLOB '*[^-A-Za-z0-9._:@]*'),
+    -- All events up to here are done with.
+    position INTEGER NOT NULL CHECK (position >= 0),
+    -- Who reads under this name now; null if nobody does any more.
+    session TEXT CHECK (length(session) = 36),
+    -- Until then nobody else takes the name by a lease; null if it was not taken by one.
+    leased_until INTEGER CHECK (leased_until IS NULL OR session IS NOT NULL),
+    created_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Events that an outlet, which is a subscriber, could not deliver yet.
+CREATE TABLE deliveries (
+    subscriber TEXT NOT NULL REFERENCES subscribers (name) ON DELETE CASCADE,
+    seq INTEGER NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
+    -- Events of one key are told one after the other.
+    key TEXT NOT NULL CHECK (key <> ''),
+    attempts INTEGER NOT NULL CHECK (attempts >= 0),
+    -- When to try again; null for a dead letter.
+    next_at INTEGER,
+    error TEXT NOT NULL,
+    failed_at INTEGER NOT NULL,
+    PRIMARY KEY (subscriber, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_by_key ON deliveries (subscriber, key, seq) WHERE next_at IS NOT NULL;
+CREATE INDEX deliveries_dead ON deliveries (subscriber, seq) WHERE next_at IS NULL;
+CREATE INDEX deliveries_of_event ON deliveries (seq);
+
+-- Who changed what: one row for each operator's change, in the order of writing.
+CREATE TABLE audit_records (
+    no INTEGER PRIMARY KEY AUTOINCREMENT,
+    action TEXT NOT NULL CHECK (length(action) BETWEEN 1 AND 32 AND action NOT GLOB '*[^A-Z_]*'),
+    actor TEXT NOT NULL CHECK (length(actor) BETWEEN 1 AND 128 AND actor NOT GLOB '*[^-A-Za-z0-9._:@]*'),
+    request TEXT CHECK (length(request) = 36),
+    campaign_id TEXT REFERENCES campaigns (id),
+    -- A round that nobody used is forgotten; what was done to it is not.
+    round_no INTEGER,
+    serial INTEGER CHECK (serial IS NULL OR round_no IS NOT NULL),
+    user_id TEXT,
+    -- What is changed, as it was and as it is now.
+    before TEXT CHECK (json_valid(before)),
+    after TEXT CHECK (json_valid(after)),
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX audit_records_of_campaign ON audit_records (campaign_id, no) WHERE campaign_id IS NOT NULL;
+
+-- Who makes a request that a gate is about to decide: the journal tells its number alone.
+CREATE TABLE operators (
+    request TEXT NOT NULL PRIMARY KEY CHECK (length(request) = 36),
+    actor TEXT NOT NULL CHECK (length(actor) BETWEEN 1 AND 128 AND actor NOT GLOB '*[^-A-Za-z0-9._:@]*')
+) STRICT, WITHOUT ROWID;
 
 -- What each request of an operator did, so that its repeat does nothing.
 CREATE TABLE requests (

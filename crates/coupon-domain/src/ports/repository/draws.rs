@@ -1,9 +1,9 @@
 //! Draws in the ledger.
 
 use async_trait::async_trait;
-use uuid::Uuid;
 
 use super::LedgerError;
+use crate::checkout::Operator;
 use crate::draw::Hash;
 use crate::ids::{CampaignId, RoundId};
 
@@ -87,7 +87,8 @@ pub trait DrawRepository: Send + Sync {
     /// See [`LedgerError`].
     async fn keep_root(&self, round: RoundId, root: &DrawRoot) -> Result<(), LedgerError>;
 
-    /// Keeps the beacon's bytes, unless the round is drawn or has some. The request is kept as `SET_BEACON`.
+    /// Keeps the beacon's bytes with an audit record, unless the round is drawn or has some. The request is kept as
+    /// [`SET_BEACON`](crate::audit::SET_BEACON).
     ///
     /// # Errors
     /// See [`LedgerError`].
@@ -96,7 +97,7 @@ pub trait DrawRepository: Send + Sync {
         campaign: &CampaignId,
         round: RoundId,
         beacon: &[u8],
-        request: Option<Uuid>,
+        by: &Operator,
     ) -> Result<BeaconOutcome, LedgerError>;
 
     /// Keeps a result and the rank of each ticket, unless there is one.

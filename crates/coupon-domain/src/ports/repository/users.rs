@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::LedgerError;
+use crate::checkout::Operator;
 use crate::ids::UserId;
 use crate::time::Timestamp;
 
@@ -42,11 +43,12 @@ pub enum UserCreation {
 /// Registered users.
 #[async_trait]
 pub trait UserRepository: Send + Sync {
-    /// Registers users in one transaction, each as if alone and in order; one outcome each.
+    /// Registers users in one transaction, each as if alone and in order; one outcome each. If any is new there is one audit record, with
+    /// [`audit::of_registration`](crate::audit::of_registration).
     ///
     /// # Errors
     /// See [`LedgerError`].
-    async fn create_users(&self, users: &[NewUser]) -> Result<Vec<UserCreation>, LedgerError>;
+    async fn create_users(&self, users: &[NewUser], by: &Operator) -> Result<Vec<UserCreation>, LedgerError>;
 
     /// A user.
     ///
@@ -64,7 +66,7 @@ pub trait UserRepository: Send + Sync {
     ///
     /// # Errors
     /// See [`LedgerError`].
-    async fn delete_user(&self, id: &UserId) -> Result<bool, LedgerError>;
+    async fn delete_user(&self, id: &UserId, by: &Operator) -> Result<bool, LedgerError>;
 
     /// Which of these are registered, in order.
     ///

@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::draws::{a_draw, root};
 use super::history::History;
-use crate::build::{a_campaign, campaign_id, round, round_id, second, users};
+use crate::build::{a_campaign, by, campaign_id, round, round_id, second, users};
 use crate::under_test::LedgerUnderTest;
 
 const BYTES: &[u8] = &[0, 255, 128, 0, 10, 39];
 const OTHERS: &[u8] = &[0, 255, 128, 0, 10];
 
 async fn set(ledger: &LedgerUnderTest, round: RoundId, bytes: &[u8], request: Option<Uuid>) -> BeaconOutcome {
-    ledger.draws.set_beacon(&campaign_id("c"), round, bytes, request).await.expect("the ledger answers")
+    ledger.draws.set_beacon(&campaign_id("c"), round, bytes, &by(request)).await.expect("the ledger answers")
 }
 
 async fn beacon(ledger: &LedgerUnderTest, round: RoundId) -> Option<Vec<u8>> {
@@ -87,7 +87,7 @@ pub async fn of_beacons_at_once_one_is_set(ledger: LedgerUnderTest) {
         let draws = ledger.draws.clone();
         let (round, bytes, request) = if i < 8 { (1, [i], None) } else { (2, [0], Some(request)) };
         calls.spawn(async move {
-            let outcome = draws.set_beacon(&campaign_id("c"), round_id(round), &bytes, request).await;
+            let outcome = draws.set_beacon(&campaign_id("c"), round_id(round), &bytes, &by(request)).await;
             (round, bytes, outcome.expect("the ledger answers"))
         });
     }
@@ -112,11 +112,11 @@ pub async fn a_request_that_did_something_else_sets_no_beacon(ledger: LedgerUnde
     let mut other = History::begin(&ledger, &created).await;
     other.open_round(round(3).reserving(0..240).claiming(300..360).ratio(1, 5).drawn(), second(0));
     other.record(&ledger).await;
-    let there = ledger.draws.set_beacon(&other.campaign, round_id(3), BYTES, of_other_campaign).await;
+    let there = ledger.draws.set_beacon(&other.campaign, round_id(3), BYTES, &by(of_other_campaign)).await;
     assert_eq!(there.expect("answers"), BeaconOutcome::Set);
     assert_eq!(set(&ledger, round_id(2), BYTES, of_other_round).await, BeaconOutcome::Set);
 
-    for request in [paused, created.request, of_other_campaign, of_other_round] {
+    for request in [paused, created.by.request, of_other_campaign, of_other_round] {
         assert_eq!(set(&ledger, round_id(1), BYTES, request).await, BeaconOutcome::RequestUsed);
         assert_eq!(beacon(&ledger, round_id(1)).await, None);
     }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::history::{History, events_after};
-use crate::build::{a_campaign, campaign_id, second};
+use crate::build::{a_campaign, by, campaign_id, second};
 use crate::under_test::LedgerUnderTest;
 
 /// The first to name a key says what its check value is.
@@ -36,7 +36,7 @@ pub async fn an_installation_keeps_its_id(ledger: LedgerUnderTest) {
 pub async fn a_campaign_is_created_once_a_request(ledger: LedgerUnderTest) {
     ledger.clock.set(second(0)).await;
     let new = a_campaign("c");
-    let request = new.request.expect("it has one");
+    let request = new.by.request.expect("it has one");
     assert_eq!(ledger.campaigns.request(request).await.expect("answers"), None);
 
     let created = ledger.campaigns.create(&new).await.expect("answers");
@@ -63,8 +63,8 @@ pub async fn a_campaign_created_twice_at_once_is_there_once(ledger: LedgerUnderT
     for call in 0..16 {
         let campaigns = ledger.campaigns.clone();
         // Half of them repeat one request, half of them ask for another campaign of that title.
-        let request = if call % 2 == 0 { one.request } else { Some(Uuid::new_v4()) };
-        let new = NewCampaign { id: campaign_id(&format!("c-{call}")), request, ..one.clone() };
+        let request = if call % 2 == 0 { one.by.request } else { Some(Uuid::new_v4()) };
+        let new = NewCampaign { id: campaign_id(&format!("c-{call}")), by: by(request), ..one.clone() };
         calls.spawn(async move { campaigns.create(&new).await.expect("the ledger answers") });
     }
     let outcomes = calls.join_all().await;
@@ -90,7 +90,7 @@ pub async fn a_request_that_did_something_else_creates_nothing(ledger: LedgerUnd
     history.transition(Transition::Pause, Some(request), second(1));
     history.record(&ledger).await;
 
-    let outcome = ledger.campaigns.create(&NewCampaign { request: Some(request), ..a_campaign("d") }).await;
+    let outcome = ledger.campaigns.create(&NewCampaign { by: by(Some(request)), ..a_campaign("d") }).await;
 
     assert_eq!(outcome.expect("answers"), CreateOutcome::RequestUsed);
     assert_eq!(ledger.campaigns.campaign(&campaign_id("d")).await.expect("answers"), None);

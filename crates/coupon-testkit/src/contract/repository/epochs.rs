@@ -33,7 +33,7 @@ pub async fn a_campaign_stands_at_nothing_before_it_is_opened(ledger: LedgerUnde
         state: new.state,
         rules: new.rules.clone(),
         revision: 1,
-        requests: vec![(new.request.expect("it has one"), "CREATE".to_owned())],
+        requests: vec![(new.by.request.expect("it has one"), "CREATE".to_owned())],
         issued: 0,
         rounds: Vec::<RoundHead>::new(),
     };

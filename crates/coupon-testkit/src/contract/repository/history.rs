@@ -8,7 +8,7 @@ use coupon_domain::model::{
     CampaignModel, Decided, DrawConclusion, Retirement, Revised, RoundOpening, SupplyAdded, SupplyAddition,
     Transitioned,
 };
-use coupon_domain::ports::{CreateOutcome, Event, MAX_BATCH, NewCampaign, RecordError};
+use coupon_domain::ports::{CreateOutcome, Event, EventFilter, MAX_BATCH, NewCampaign, RecordError};
 use coupon_domain::recording::Recording;
 use coupon_domain::round::RoundSpec;
 use coupon_domain::time::Timestamp;
@@ -122,7 +122,8 @@ pub(super) async fn events_after(ledger: &LedgerUnderTest, after: i64) -> Vec<(i
     let mut events: Vec<(i64, Event)> = Vec::new();
     loop {
         let last = events.last().map_or(after, |(place, _)| *place);
-        let page = ledger.records.events(last, 1000).await.expect("the ledger answers");
+        let page = ledger.feed.events(last, &EventFilter::default(), 1000).await.expect("the ledger answers");
+        let page = page.events;
         if page.is_empty() {
             break;
         }

@@ -10,7 +10,7 @@ use coupon_domain::round::Phase;
 use uuid::Uuid;
 
 use super::history::{History, decided_events};
-use crate::build::{a_campaign, campaign_id, head, round, round_id, rules_like, second, users};
+use crate::build::{a_campaign, by, campaign_id, head, round, round_id, rules_like, second, users};
 use crate::under_test::LedgerUnderTest;
 
 /// A campaign of many starts with this total limit.
@@ -56,7 +56,7 @@ pub async fn requests_come_with_the_recording_and_in_the_snapshot(ledger: Ledger
     // The order of their bytes is neither that of their coming nor that of signed numbers.
     let [created, paused, resumed, added, raised, updated] =
         [0x7f, 0xff, 0x01, 0x80, 0x00, 0x9f].map(|first| Uuid::from_u128((first << 120) + 5));
-    let new = NewCampaign { request: Some(created), ..with_limit("c", 100) };
+    let new = NewCampaign { by: by(Some(created)), ..with_limit("c", 100) };
     let mut history = History::begin(&ledger, &new).await;
     history.transition(Transition::Pause, Some(paused), second(1));
     history.transition(Transition::Resume, Some(resumed), second(2));
@@ -99,18 +99,18 @@ pub async fn a_request_recorded_for_two_campaigns_belongs_to_the_first(ledger: L
     first.transition(Transition::Pause, Some(shared), second(1));
     first.record(&ledger).await;
     other.transition(Transition::Pause, Some(shared), second(2));
-    other.transition(Transition::Resume, created.request, second(3));
+    other.transition(Transition::Resume, created.by.request, second(3));
     other.transition(Transition::Pause, None, second(4));
     other.record(&ledger).await;
 
-    for (request, campaign, verb) in [(Some(shared), "c", "PAUSE"), (created.request, "e", "CREATE")] {
+    for (request, campaign, verb) in [(Some(shared), "c", "PAUSE"), (created.by.request, "e", "CREATE")] {
         let record = RequestRecord { campaign: campaign_id(campaign), verb: verb.to_owned() };
         assert_eq!(ledger.campaigns.request(request.expect("it has one")).await.expect("answers"), Some(record));
     }
     let known = async |id: &str| ledger.records.snapshot(&campaign_id(id)).await.expect("answers").requests;
     assert!(known("c").await.contains(&(shared, "PAUSE".to_owned())));
     let of_other = known("d").await;
-    assert!(of_other.iter().all(|(id, _)| *id != shared && Some(*id) != created.request), "{of_other:?}");
+    assert!(of_other.iter().all(|(id, _)| *id != shared && Some(*id) != created.by.request), "{of_other:?}");
     let paused = ledger.campaigns.campaign(&campaign_id("d")).await.expect("answers").expect("it is there");
     assert_eq!((paused.state, paused.revision), (CampaignState::Paused, 4), "what they did is done all the same");
 }

@@ -1,7 +1,7 @@
 //! The journal's way into the ledger: exactly once, whole or not at all.
 
 use coupon_domain::campaign::{CampaignState, Transition};
-use coupon_domain::ports::{RecordError, RequestRecord, RoundRecord};
+use coupon_domain::ports::{EventFilter, RecordError, RequestRecord, RoundRecord};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -194,7 +194,7 @@ pub async fn events_are_read_page_by_page(ledger: LedgerUnderTest) {
         let mut paged = Vec::new();
         loop {
             let after = paged.last().map_or(0, |(place, _)| *place);
-            let page = ledger.records.events(after, limit).await.expect("answers");
+            let page = ledger.feed.events(after, &EventFilter::default(), limit).await.expect("answers").events;
             if page.is_empty() {
                 break;
             }

@@ -13,7 +13,7 @@ use coupon_domain::ports::{Conclusion, CreateOutcome, DrawResult, DrawRoot, Jour
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
 use super::history::{History, decided_events};
-use crate::build::{a_campaign, campaign_id, round, round_id, rules_like, second, user};
+use crate::build::{a_campaign, by, campaign_id, round, round_id, rules_like, second, user};
 use crate::contract::differential::{Sequence, gate_equals_model, sequences};
 use crate::contract::fold::{Fold, FoldedRound, load_chunks};
 use crate::contract::reference::ReferenceGate;
@@ -125,7 +125,7 @@ async fn rebuilds(ledger: &LedgerUnderTest, case: u32, mut sequence: Sequence) -
     let title = format!("Campaign {campaign}");
     let rules = Rules { title, ..rules_like(&sequence.head) };
     // Requests are known to the model from the journal alone.
-    let new = NewCampaign { id: campaign.clone(), rules, state: sequence.head.state, request: None };
+    let new = NewCampaign { id: campaign.clone(), rules, state: sequence.head.state, by: by(None) };
     let created = ledger.campaigns.create(&new).await.map_err(|e| format!("{e:?}"))?;
     if !matches!(created, CreateOutcome::Created(_)) {
         return Err(format!("{created:?}"));

@@ -41,7 +41,7 @@ pub async fn a_title_is_taken_until_its_campaign_has_ended(ledger: LedgerUnderTe
     let taken = CreateOutcome::TitleTaken(first.campaign.clone());
     assert_eq!(ledger.campaigns.create(&same).await.expect("answers"), taken);
     assert_eq!(ledger.campaigns.campaign(&same.id).await.expect("answers"), None);
-    let request = same.request.expect("it has one");
+    let request = same.by.request.expect("it has one");
     assert_eq!(ledger.campaigns.request(request).await.expect("answers"), None, "what did nothing can be sent again");
     assert!(matches!(create(&ledger, "e", until(2000)).await, CreateOutcome::Created(_)), "valid until another day");
 

@@ -7,7 +7,7 @@ use coupon_domain::ports::{NewUser, User, UserCreation};
 use tokio::task::JoinSet;
 
 use super::history::History;
-use crate::build::{a_campaign, round, round_id, second, user, users};
+use crate::build::{a_campaign, by, round, round_id, second, user, users};
 use crate::under_test::LedgerUnderTest;
 
 fn new(id: &str, name: &str, metadata: &[(&str, &str)]) -> NewUser {
@@ -20,7 +20,7 @@ fn named(id: UserId) -> NewUser {
 }
 
 async fn create(ledger: &LedgerUnderTest, users: &[NewUser]) -> Vec<UserCreation> {
-    let outcomes = ledger.users.create_users(users).await.expect("the ledger answers");
+    let outcomes = ledger.users.create_users(users, &by(None)).await.expect("the ledger answers");
     assert_eq!(outcomes.len(), users.len(), "one outcome each");
     outcomes
 }
@@ -101,7 +101,7 @@ pub async fn users_registered_at_once_are_made_once(ledger: LedgerUnderTest) {
             some.reverse();
         }
         calls.spawn(async move {
-            let outcomes = ledger.create_users(&some).await.expect("the ledger answers");
+            let outcomes = ledger.create_users(&some, &by(None)).await.expect("the ledger answers");
             some.into_iter().zip(outcomes).collect::<Vec<_>>()
         });
     }
@@ -154,10 +154,10 @@ pub async fn a_user_who_was_deleted_can_be_registered_again(ledger: LedgerUnderT
     history.reserve(round_id(1), std::slice::from_ref(&ada), second(1));
     history.claim(round_id(1), std::slice::from_ref(&ada), second(300));
     history.record(&ledger).await;
-    assert!(!ledger.users.delete_user(&ada).await.expect("answers"), "not registered yet");
+    assert!(!ledger.users.delete_user(&ada, &by(None)).await.expect("answers"), "not registered yet");
     create(&ledger, &[new("ada", "Ada", &[("tier", "gold")]), new("Ada", "Another", &[])]).await;
-    assert!(ledger.users.delete_user(&ada).await.expect("answers"));
-    assert!(!ledger.users.delete_user(&ada).await.expect("answers"));
+    assert!(ledger.users.delete_user(&ada, &by(None)).await.expect("answers"));
+    assert!(!ledger.users.delete_user(&ada, &by(None)).await.expect("answers"));
     assert_eq!(ledger.users.user(&ada).await.expect("answers"), None);
     let left = ledger.users.users(None, 10).await.expect("answers");
     assert_eq!(left.iter().map(|user| user.given.id.as_str()).collect::<Vec<_>>(), ["Ada"]);
@@ -175,7 +175,7 @@ pub async fn who_is_registered_is_told_in_the_order_of_the_question(ledger: Ledg
     ledger.clock.set(second(0)).await;
     let known = ["bob", "ada", "joe"].map(|id| new(id, "", &[]));
     create(&ledger, &known).await;
-    ledger.users.delete_user(&user("joe")).await.expect("answers");
+    ledger.users.delete_user(&user("joe"), &by(None)).await.expect("answers");
 
     let question = ["zoe", "bob", "Ada", "ada", "bob", "joe", "zoe", "ada", "ad"].map(user);
     let answer = [false, true, false, true, true, false, false, true, false];

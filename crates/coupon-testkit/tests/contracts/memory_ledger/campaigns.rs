@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
+use coupon_domain::audit::{self, CREATE};
 use coupon_domain::campaign::{Campaign, CampaignState, Rules};
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::ports::{
@@ -13,7 +14,7 @@ use coupon_domain::time::Timestamp;
 use coupon_testkit::contract::fold::{Fold, FoldedRound};
 use uuid::Uuid;
 
-use super::{Books, Fault, MemoryLedger, Page, event, title};
+use super::{Books, Fault, MemoryLedger, Page, title};
 
 impl Page {
     fn standing(&self) -> Standing {
@@ -60,25 +61,29 @@ impl CampaignRepository for MemoryLedger {
 
     async fn create(&self, new: &NewCampaign) -> Result<CreateOutcome, LedgerError> {
         let (mut books, now) = (self.books(), self.clock.now());
-        if let Some(record) = new.request.and_then(|request| books.requests.get(&request)) {
-            return Ok(if record.verb == "CREATE" {
-                CreateOutcome::Repeated(books.campaigns[&record.campaign].campaign.clone())
-            } else {
-                CreateOutcome::RequestUsed
-            });
+        if let Some(record) = new.by.request.and_then(|request| books.requests.get(&request)) {
+            let first = (record.verb == CREATE).then(|| books.campaigns[&record.campaign].campaign.clone());
+            if self.does(Fault::AuditsRepeats) {
+                books.audits.push(audit::of_creation(new, now).expect("rules are JSON"));
+            }
+            return Ok(first.map_or(CreateOutcome::RequestUsed, CreateOutcome::Repeated));
         }
         if let Some(owner) = self.take_title(&mut books, &new.id, &new.rules) {
             return Ok(CreateOutcome::TitleTaken(owner));
         }
         // From here on it must succeed.
-        let NewCampaign { id, rules, state, request } = new.clone();
+        let NewCampaign { id, rules, state, by } = new.clone();
         let campaign = Campaign { id: id.clone(), rules, state, revision: 1, created_at: now, updated_at: now };
         let page =
             Page { campaign: campaign.clone(), epoch: 0, open: false, acknowledged: 0, fold: Fold::created(new) };
         books.campaigns.insert(id.clone(), page);
-        let record = RequestRecord { campaign: id.clone(), verb: "CREATE".to_owned() };
-        books.requests.extend(request.map(|request| (request, record)));
-        books.events.push(event(Event::id_of_uuid(Uuid::now_v7()), EventKind::CampaignCreated, &id, now));
+        let record = RequestRecord { campaign: id.clone(), verb: CREATE.to_owned() };
+        books.requests.extend(by.request.map(|request| (request, record)));
+        let id = Event::id_of_uuid(Uuid::now_v7());
+        books.tell([Event { id, ..Event::new(EventKind::CampaignCreated, new.id.clone(), now) }]);
+        if !self.does(Fault::KeepsNoAudit) {
+            books.audits.push(audit::of_creation(new, now).expect("rules are JSON"));
+        }
         Ok(CreateOutcome::Created(campaign))
     }
 

@@ -1,12 +1,13 @@
 //! Draws.
 
 use async_trait::async_trait;
+use coupon_domain::audit::{self, SET_BEACON};
+use coupon_domain::checkout::Operator;
 use coupon_domain::draw::Hash;
 use coupon_domain::ids::{CampaignId, RoundId};
 use coupon_domain::ports::{
-    BeaconOutcome, Conclusion, DrawRecord, DrawRepository, DrawResult, DrawRoot, LedgerError, RequestRecord,
+    BeaconOutcome, Clock as _, Conclusion, DrawRecord, DrawRepository, DrawResult, DrawRoot, LedgerError, RequestRecord,
 };
-use uuid::Uuid;
 
 use super::{Fault, MemoryLedger};
 
@@ -34,11 +35,11 @@ impl DrawRepository for MemoryLedger {
         campaign: &CampaignId,
         round: RoundId,
         beacon: &[u8],
-        request: Option<Uuid>,
+        by: &Operator,
     ) -> Result<BeaconOutcome, LedgerError> {
         let mut books = self.books();
-        let record = RequestRecord { campaign: campaign.clone(), verb: "SET_BEACON".to_owned() };
-        let before = request.and_then(|id| books.requests.get(&id)).cloned();
+        let record = RequestRecord { campaign: campaign.clone(), verb: SET_BEACON.to_owned() };
+        let before = by.request.and_then(|id| books.requests.get(&id)).cloned();
         if before.as_ref().is_some_and(|before| *before != record) {
             return Ok(BeaconOutcome::RequestUsed);
         }
@@ -52,7 +53,11 @@ impl DrawRepository for MemoryLedger {
             None if before.is_some() => return Ok(BeaconOutcome::RequestUsed),
             None => draw.beacon = Some(beacon.to_vec()),
         }
-        books.requests.extend(request.map(|id| (id, record)));
+        books.requests.extend(by.request.map(|id| (id, record)));
+        let record = audit::of_beacon(campaign, round, beacon, by, self.clock.now());
+        if !self.does(Fault::KeepsNoAudit) {
+            books.audits.push(record);
+        }
         Ok(BeaconOutcome::Set)
     }
 

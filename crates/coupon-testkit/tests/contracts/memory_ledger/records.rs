@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use coupon_domain::audit::{self, Before};
 use coupon_domain::campaign::CampaignState;
-use coupon_domain::ids::{CampaignId, RoundId, UserId};
+use coupon_domain::ids::{CampaignId, CouponId, RoundId, UserId};
 use coupon_domain::model::Seat;
-use coupon_domain::ports::{Clock as _, Event, LedgerError, RecordError, RecordRepository, RequestRecord, Snapshot};
-use coupon_domain::recording::{Cursor, Recording};
+use coupon_domain::notice;
+use coupon_domain::ports::{Clock as _, LedgerError, RecordError, RecordRepository, RequestRecord, Snapshot};
+use coupon_domain::recording::{Cursor, Operation, Recording};
 use coupon_testkit::contract::fold::Fold;
 
-use super::{Fault, MemoryLedger};
+use super::{Books, Fault, MemoryLedger};
 
 fn fork(fold: &Fold, recording: &Recording) -> Option<String> {
     let seat = |round: &RoundId, user: &UserId| fold.rounds.get(round)?.seats.get(user).copied();
@@ -63,6 +65,8 @@ impl RecordRepository for MemoryLedger {
         if let Some(limit) = excess(&fold).filter(|_| !self.does(Fault::TakesTooManyCoupons)) {
             return Err(RecordError::Fork(limit));
         }
+        let added = page.fold.rounds.iter().map(|(id, round)| (*id, round.head.view.added)).collect();
+        let before = Before { state: page.fold.state, rules: page.fold.rules.clone(), added };
         // From here on it must succeed.
         let kept = &mut page.campaign;
         if kept.revision != fold.revision {
@@ -76,13 +80,29 @@ impl RecordRepository for MemoryLedger {
         if recording.campaign.rules.is_some() || recording.campaign.state == Some(CampaignState::Ended) {
             books.settle_titles(campaign);
         }
-        for (request, verb) in &recording.requests {
-            let record = RequestRecord { campaign: campaign.clone(), verb: verb.clone() };
-            books.requests.entry(*request).or_insert(record);
+        for (request, verb) in recording.requests() {
+            let record = RequestRecord { campaign: campaign.clone(), verb: verb.to_owned() };
+            books.requests.entry(request).or_insert(record);
         }
         recording.coupons.iter().for_each(|row| books.till.add(campaign, row));
+        let leads = books.campaigns[campaign].campaign.rules.notice_leads.clone();
+        for row in &recording.coupons {
+            let next = Some(notice::first_due(row.expires_at, &leads));
+            books.notices.entry(CouponId { round: row.round, serial: row.serial }).or_default().next = next;
+        }
+        if leads != before.rules.notice_leads && !self.does(Fault::IgnoresNewLeads) {
+            let Books { till, notices, .. } = &mut *books;
+            for coupon in till.coupons.values().filter(|coupon| coupon.campaign == *campaign) {
+                notices.entry(coupon.id).or_default().next = Some(notice::first_due(coupon.expires_at, &leads));
+            }
+        }
+        let who = |operation: &Operation| books.actor(operation.request);
+        let records = audit::of_operations(campaign, &recording.operations, before, who).expect("rules are JSON");
+        if !self.does(Fault::KeepsNoAudit) {
+            books.audits.extend(records);
+        }
         for _ in 0..if self.does(Fault::TellsTwice) { 2 } else { 1 } {
-            books.events.extend(recording.events(campaign));
+            books.tell(recording.events(campaign));
         }
         for forgotten in recording.retired.iter().filter(|row| !row.used) {
             books.draws.remove(&forgotten.round);
@@ -128,11 +148,5 @@ impl RecordRepository for MemoryLedger {
     async fn seat(&self, round: RoundId, user: &UserId) -> Result<Seat, LedgerError> {
         let books = self.books();
         Ok(books.round(round).and_then(|(_, round)| round.seats.get(user)).copied().unwrap_or_default())
-    }
-
-    async fn events(&self, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, LedgerError> {
-        let books = self.books();
-        let numbered = (1..).zip(books.events.iter().cloned());
-        Ok(numbered.filter(|(place, _)| *place > after).take(limit as usize).collect())
     }
 }

@@ -1,6 +1,8 @@
 //! The registry of users.
 
 use async_trait::async_trait;
+use coupon_domain::audit;
+use coupon_domain::checkout::Operator;
 use coupon_domain::ids::UserId;
 use coupon_domain::ports::{Clock as _, LedgerError, NewUser, User, UserCreation, UserRepository};
 
@@ -8,7 +10,7 @@ use super::{Fault, MemoryLedger};
 
 #[async_trait]
 impl UserRepository for MemoryLedger {
-    async fn create_users(&self, users: &[NewUser]) -> Result<Vec<UserCreation>, LedgerError> {
+    async fn create_users(&self, users: &[NewUser], by: &Operator) -> Result<Vec<UserCreation>, LedgerError> {
         let (mut books, now) = (self.books(), self.clock.now());
         let outcomes = users.iter().map(|new| match books.users.get(&new.id) {
             Some(there) if there.given == *new => UserCreation::Unchanged(there.clone()),
@@ -19,7 +21,10 @@ impl UserRepository for MemoryLedger {
                 UserCreation::Created(user)
             }
         });
-        Ok(outcomes.collect())
+        let outcomes: Vec<_> = outcomes.collect();
+        let record = audit::of_registration(&outcomes, by, now).filter(|_| !self.does(Fault::KeepsNoAudit));
+        books.audits.extend(record);
+        Ok(outcomes)
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>, LedgerError> {
@@ -32,8 +37,13 @@ impl UserRepository for MemoryLedger {
         Ok(later.take(limit as usize).cloned().collect())
     }
 
-    async fn delete_user(&self, id: &UserId) -> Result<bool, LedgerError> {
-        Ok(self.books().users.remove(id).is_some())
+    async fn delete_user(&self, id: &UserId, by: &Operator) -> Result<bool, LedgerError> {
+        let mut books = self.books();
+        let found = books.users.remove(id).is_some();
+        if (found || self.does(Fault::AuditsRepeats)) && !self.does(Fault::KeepsNoAudit) {
+            books.audits.push(audit::of_deletion(id, by, self.clock.now()));
+        }
+        Ok(found)
     }
 
     async fn registered(&self, users: &[UserId]) -> Result<Vec<bool>, LedgerError> {

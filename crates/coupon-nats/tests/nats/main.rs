@@ -1,0 +1,5 @@
+//! The adapter against private NATS servers.
+
+mod contract;
+mod stream;
+mod support;

@@ -1,0 +1,6 @@
+//! The adapter against receivers on loopback.
+
+mod contract;
+mod example;
+mod misbehaviour;
+mod support;
