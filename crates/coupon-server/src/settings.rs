@@ -81,7 +81,7 @@ pub struct Settings {
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub queue_length: u32,
 
-    /// Webhooks that are told of events: https://shop.example/hooks as shop, with commas between several
+    /// Webhooks that are told of events, as `shop=https://shop.example/hooks`, with commas between several
     #[arg(
         long,
         global = true,

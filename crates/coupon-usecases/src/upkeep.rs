@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coupon_domain::ports::LedgerError;
 use tokio::time::MissedTickBehavior;
 use tracing::debug;
 
@@ -35,18 +36,21 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     }
 }
 
+/// While decisions wait for the recorder, so many times as long as a chunk took is left to others: what is stored changes no answer, and has a
+/// minute.
+const BESIDE_SWEEPS: u32 = 1;
+/// The same for notices, which have days.
+const BESIDE_NOTICES: u32 = 19;
+
 impl Engine {
     async fn keep_up(&self) -> Result<(), Fault> {
-        while self.chunk(self.stores.coupons.sweep(CHUNK)).await? {}
-        while self.chunk(self.stores.coupons.give_notice(CHUNK)).await? {}
+        while self.chunk(self.stores.coupons.sweep(CHUNK), BESIDE_SWEEPS).await? {}
+        while self.chunk(self.stores.coupons.give_notice(CHUNK), BESIDE_NOTICES).await? {}
         Ok(())
     }
 
-    /// One chunk; whether there may be more. While decisions wait for the recorder, as much time is left to others as the chunk took.
-    async fn chunk(
-        &self,
-        work: impl Future<Output = Result<u32, coupon_domain::ports::LedgerError>>,
-    ) -> Result<bool, Fault> {
+    /// One chunk; whether there may be more.
+    async fn chunk(&self, work: impl Future<Output = Result<u32, LedgerError>>, beside: u32) -> Result<bool, Fault> {
         let began = Instant::now();
         let done = work.await?;
         if done == 0 {
@@ -54,7 +58,7 @@ impl Engine {
         }
         self.bell.ring();
         if self.sessions().iter().any(|session| session.lag() > 0) {
-            tokio::time::sleep(began.elapsed()).await;
+            tokio::time::sleep(began.elapsed() * beside).await;
         }
         Ok(done >= CHUNK)
     }
