@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 #[expect(clippy::print_stderr, reason = "the figure")]
 async fn notices_that_fall_due_at_once_leave_while_claims_go_on() {
     let notices = size("COUPON_FIGURE_NOTICES", 500);
-    let span = Duration::from_secs(size("COUPON_FIGURE_CLAIM_SECONDS", 1).try_into().expect("small"));
+    let claims = size("COUPON_FIGURE_CLAIMS", 2_000);
     let callers = size("COUPON_FIGURE_CALLERS", CALLERS);
     let postgres = PostgresServer::start(&[]).await.expect("postgres starts");
     let (database, redis) =
@@ -50,11 +50,11 @@ async fn notices_that_fall_due_at_once_leave_while_claims_go_on() {
     let mut owners = Vec::new();
     for (title, days) in [("tired", 10), ("drowsy", 13)] {
         let (campaign, client) = (open(&service, title, days).await, service.coupons());
-        let claims = stream::iter(0..notices).map(|n| {
+        let owned = stream::iter(0..notices).map(|n| {
             let (client, campaign) = (&client, &campaign);
             async move { Shopper::claim(client, campaign, &format!("user-{n}")).await.expect("enough") }
         });
-        owners.extend(claims.buffer_unordered(callers).collect::<Vec<_>>().await);
+        owners.extend(owned.buffer_unordered(callers).collect::<Vec<_>>().await);
     }
     let fresh = open(&service, "fresh", 100).await;
     all_left(&database).await;
@@ -70,16 +70,17 @@ async fn notices_that_fall_due_at_once_leave_while_claims_go_on() {
     let (load, count) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
     let clients: Vec<_> = (0..8).map(|_| service.another_connection()).collect();
     let claiming = tokio::spawn(claim_on(clients, callers, fresh, load.clone(), Arc::clone(&count)));
-    let rate_over = async |span: Duration| {
+    let rate_of_the_next = async |claims: usize| {
         let (began, before) = (Instant::now(), count.load(Ordering::Relaxed));
-        tokio::time::sleep(span).await;
-        per_second(count.load(Ordering::Relaxed) - before, began.elapsed())
+        let made = || async { Some(count.load(Ordering::Relaxed) - before).filter(|made| *made >= claims) };
+        let made = within(PATIENCE, made).await;
+        per_second(made, began.elapsed())
     };
-    rate_over(span).await;
-    let before = rate_over(span).await;
+    rate_of_the_next(claims).await;
+    let before = rate_of_the_next(claims).await;
 
     set_later(&database, 7).await;
-    let during = rate_over(span).await;
+    let during = rate_of_the_next(claims).await;
     let waiting = database.psql(DUE).await.expect("a count");
     load.cancel();
     claiming.await.expect("the load ends");
