@@ -14,15 +14,16 @@ use crate::process::Process;
 use crate::shop::within;
 use crate::shopper::Shopper;
 
-const CALLERS: usize = 64;
 const TURNS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stderr, reason = "the figure")]
 async fn redeem_against_a_bare_statement() {
     // Each of pgbench's clients does as much as the others.
-    let redeems = size("COUPON_FIGURE_REDEEMS", 512).div_ceil(CALLERS) * CALLERS;
-    let postgres = PostgresServer::start(&[]).await.expect("postgres starts");
+    let callers = size("COUPON_FIGURE_CALLERS", 128);
+    let redeems = size("COUPON_FIGURE_REDEEMS", 512).div_ceil(callers) * callers;
+    let room = format!("max_connections={}", callers + 50);
+    let postgres = PostgresServer::start(&[&room]).await.expect("postgres starts");
     let (database, redis) =
         (postgres.database().await.expect("a database"), RedisServer::start().await.expect("redis"));
     let stores = [format!("--database-url={}", database.url()), format!("--redis-url={}", redis.url())];
@@ -30,7 +31,7 @@ async fn redeem_against_a_bare_statement() {
     let (mine, _) = given(&service, &database, redeems * TURNS).await;
     let (theirs_to_use, round) = given(&service, &database, redeems * TURNS).await;
 
-    let bare = statement(&theirs_to_use[0].coupon.campaign_id, &round);
+    let bare = statement(callers, &theirs_to_use[0].coupon.campaign_id, &round);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let mut shoppers = mine.into_iter();
     for turn in 0..TURNS {
@@ -43,14 +44,14 @@ async fn redeem_against_a_bare_statement() {
         }
         let began = Instant::now();
         let calls = some.iter_mut().zip(clients.iter().cycle()).map(|(shopper, client)| shopper.redeem(client));
-        stream::iter(calls).buffer_unordered(CALLERS).collect::<Vec<()>>().await;
+        stream::iter(calls).buffer_unordered(callers).collect::<Vec<()>>().await;
         ours.push(per_second(redeems, began.elapsed()));
-        theirs.push(pgbench(&database, &bare, turn * redeems, redeems).await);
+        theirs.push(pgbench(&database, &bare, callers, turn * redeems, redeems).await);
         eprintln!("turn {turn}: redeem {:.0}/s, pgbench {:.0}/s", ours[turn], theirs[turn]);
     }
     let ratio = median(ours.clone()) / median(theirs.clone());
     eprintln!(
-        "redeem, {CALLERS} callers: {:.0}/s; the bare statement, {CALLERS} clients: {:.0}/s; ratio {ratio:.2}",
+        "redeem, {callers} callers: {:.0}/s; the bare statement, {callers} clients: {:.0}/s; ratio {ratio:.2}",
         median(ours),
         median(theirs),
     );
@@ -72,7 +73,7 @@ async fn given(service: &Process, database: &PostgresDatabase, coupons: usize) -
         let (client, campaign) = (&client, &campaign);
         async move { Shopper::claim(client, campaign, &format!("user-{n}")).await.expect("enough") }
     });
-    let shoppers: Vec<_> = claims.buffer_unordered(CALLERS).collect().await;
+    let shoppers: Vec<_> = claims.buffer_unordered(64).collect().await;
     let round = shoppers[0].coupon.round_id.trim_start_matches("r-").to_owned();
     let query = format!("SELECT count(*) FROM coupons WHERE round_no = {round}");
     let recorded = || async { (database.psql(&query).await.ok()? == coupons.to_string()).then_some(()) };
@@ -82,11 +83,11 @@ async fn given(service: &Process, database: &PostgresDatabase, coupons: usize) -
 }
 
 /// So many redemptions by a bare statement, of the coupons from this serial on; answers how many a second.
-async fn pgbench(database: &PostgresDatabase, statement: &str, from: usize, redeems: usize) -> f64 {
+async fn pgbench(database: &PostgresDatabase, statement: &str, callers: usize, from: usize, redeems: usize) -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let script = folder.path().join("redeem.sql");
     std::fs::write(&script, statement).expect("written");
-    let (clients, each) = (CALLERS.to_string(), (redeems / CALLERS).to_string());
+    let (clients, each) = (callers.to_string(), (redeems / callers).to_string());
     let output = Command::new(database.program("pgbench"))
         .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--client", &clients, "--transactions", &each])
         .args(["--define=i=-1", "--define", &format!("base={from}"), "--file"])
@@ -103,10 +104,10 @@ async fn pgbench(database: &PostgresDatabase, statement: &str, from: usize, rede
 }
 
 /// Ids of events rise, as the service's do.
-fn statement(campaign: &str, round: &str) -> String {
+fn statement(callers: usize, campaign: &str, round: &str) -> String {
     format!(
         r#"\set i :i + 1
-\set serial :base + :i * {CALLERS} + :client_id
+\set serial :base + :i * {callers} + :client_id
 WITH used AS (
     UPDATE coupons SET state = 'REDEEMED', order_id = 'bare-' || :serial::integer, redeemed_at = coupon_now()
     WHERE round_no = {round} AND serial = :serial::integer AND state = 'ISSUED'
