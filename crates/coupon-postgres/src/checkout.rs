@@ -21,10 +21,6 @@ use crate::statement::sql;
 use crate::write::{self, Then};
 
 const ROLLBACK: &str = "ROLLBACK";
-/// For this transaction: planning a batch anew costs more than carrying it out. The plans are made while the tables may still be empty, so
-/// they must not build upon that: the statements look each row up by itself, and walking a small table does not count as cheaper.
-const KEEP_PLANS: &str =
-    "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)";
 const LOCK_ORDERS: &str = include_str!("queries/lock_orders.sql");
 const COUPONS: &str = include_str!("queries/coupons_of_calls.sql");
 const LOCK_COUPONS: &str = concat!(include_str!("queries/coupons_of_calls.sql"), "FOR NO KEY UPDATE OF coupons");
@@ -110,14 +106,13 @@ async fn carry_out(conn: &mut AsyncPgConnection, calls: &[Call]) -> Result<Vec<O
     Ok(outcomes)
 }
 
-/// The beginning of the transaction and its first statements in one flight, whose order `statement.rs` explains. Each sees what was committed
+/// The beginning of the transaction and three statements in one flight, whose order `statement.rs` explains. Each sees what was committed
 /// before it began: coupons are looked for when the orders are locked, and the rest is read when the coupons are locked.
 async fn lock(conn: &mut AsyncPgConnection, named: &Named<'_>) -> Result<Rows, Failure> {
     let shared: &AsyncPgConnection = conn;
-    let ((), (), (), coupons, (orders, at)) = tokio::try_join!(
+    let ((), (), coupons, (orders, at)) = tokio::try_join!(
         biased;
-        run(shared, "BEGIN"),
-        run(shared, KEEP_PLANS),
+        begin(shared),
         lock_orders(shared, named),
         coupons(shared, LOCK_COUPONS, named),
         orders(shared, named),
@@ -125,8 +120,8 @@ async fn lock(conn: &mut AsyncPgConnection, named: &Named<'_>) -> Result<Rows, F
     Ok(Rows { coupons, orders, at })
 }
 
-async fn run(mut conn: &AsyncPgConnection, statement: &'static str) -> Result<(), Failure> {
-    sql(statement).execute(&mut conn).await?;
+async fn begin(mut conn: &AsyncPgConnection) -> Result<(), Failure> {
+    sql("BEGIN").execute(&mut conn).await?;
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 -- The orders that some calls name, and those that the coupons of `coupons_of_calls.sql` are held or used for; and the ledger's time in any
--- case. Each row is looked up by itself, as there.
+-- case.
 WITH clock AS MATERIALIZED (SELECT coupon_now() AS at),
 named AS MATERIALIZED (
     SELECT known.*
     FROM unnest($3::text[], $4::text[]) AS n (campaign_id, id)
-    CROSS JOIN LATERAL (SELECT * FROM orders WHERE orders.campaign_id = n.campaign_id AND orders.id = n.id OFFSET 0) AS known
+    JOIN orders AS known ON known.campaign_id = n.campaign_id AND known.id = n.id
 ),
 theirs AS MATERIALIZED (
     SELECT rounds.campaign_id, coupons.order_id
@@ -13,10 +13,8 @@ theirs AS MATERIALIZED (
         UNION
         SELECT named.round_no, named.serial FROM named WHERE named.round_no IS NOT NULL
     ) AS wanted
-    CROSS JOIN LATERAL (
-        SELECT * FROM coupons WHERE coupons.round_no = wanted.round_no AND coupons.serial = wanted.serial OFFSET 0
-    ) AS coupons
-    CROSS JOIN LATERAL (SELECT campaign_id FROM rounds WHERE rounds.no = coupons.round_no OFFSET 0) AS rounds
+    JOIN coupons ON coupons.round_no = wanted.round_no AND coupons.serial = wanted.serial
+    JOIN rounds ON rounds.no = coupons.round_no
     WHERE coupons.order_id IS NOT NULL
 )
 SELECT
@@ -25,7 +23,5 @@ SELECT
 FROM clock LEFT JOIN (
     SELECT * FROM named
     UNION
-    SELECT orders.*
-    FROM theirs
-    CROSS JOIN LATERAL (SELECT * FROM orders WHERE orders.campaign_id = theirs.campaign_id AND orders.id = theirs.order_id OFFSET 0) AS orders
+    SELECT orders.* FROM theirs JOIN orders ON orders.campaign_id = theirs.campaign_id AND orders.id = theirs.order_id
 ) AS known ON true
