@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut descriptors = compiler.file_descriptor_set();
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors.clone())?;
+    let configuration = tonic_prost_build::configure().bytes(".").extern_path(".google.rpc", "::tonic_types::pb");
+    configuration.compile_fds(descriptors.clone())?;
 
     // For reflection: the same without comments, a third of the size.
     for file in &mut descriptors.file {

@@ -10,6 +10,15 @@ run *args:
 test *args:
     ./scripts/test.sh {{ args }}
 
+# Measures the hot functions by themselves: the domain's rules, and those of Redis (needs redis-server).
+bench-micro *args:
+    cargo bench --locked -p coupon-domain --bench domain -- {{ args }}
+    cargo bench --locked -p coupon-redis --bench functions -- {{ args }}
+
+# Counts the instructions of one claim and compares them with the number that is kept; `--renew` keeps a new one.
+instructions *args:
+    ./scripts/instructions.sh {{ args }}
+
 # Runs what has to hold before a change lands.
 ci:
     ./.ci/run

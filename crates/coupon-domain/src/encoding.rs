@@ -5,10 +5,13 @@
 #[derive(Debug, Default)]
 pub(crate) struct Encoder(Vec<u8>);
 
+/// As many bytes as most encodings have, so that one allocation does.
+const USUAL: usize = 128;
+
 impl Encoder {
     /// Begins with a label, as every encoding does.
     pub(crate) fn labelled(label: &str) -> Self {
-        Self::default().field(label.as_bytes())
+        Self(Vec::with_capacity(USUAL)).field(label.as_bytes())
     }
 
     pub(crate) fn field(mut self, bytes: &[u8]) -> Self {

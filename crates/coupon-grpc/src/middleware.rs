@@ -178,13 +178,13 @@ fn parse_timeout(text: &str) -> Option<Duration> {
     }
 }
 
-/// tonic calls bytes that it cannot decode an internal error, and too many of them out of range; they are the caller's mistake.
+/// With the status that fits a request that could not be read.
 fn readable(response: Response<Body>) -> Response<Body> {
-    let status = Status::from_header_map(response.headers());
-    let Some(status) = status else { return response };
-    match status.code() {
-        Code::Internal if status.message().starts_with("failed to decode") => status::unreadable().into_http(),
-        Code::OutOfRange if status.message().contains("message length too large") => status::too_large().into_http(),
+    match Status::from_header_map(response.headers()) {
+        Some(status) if matches!(status.code(), Code::Internal | Code::OutOfRange) => {
+            let (code, mended) = (status.code(), status::of_transport(status));
+            if mended.code() == code { response } else { mended.into_http() }
+        }
         _ => response,
     }
 }

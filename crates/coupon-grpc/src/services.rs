@@ -3,6 +3,7 @@
 mod campaign;
 mod coupon;
 mod event;
+mod many;
 mod streams;
 mod user;
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use coupon_usecases::error::Fault;
+use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use tracing::{error, warn};
@@ -168,15 +169,35 @@ pub(crate) fn stopping() -> Status {
     build(Kind::STOPPING, "the service is being stopped".to_owned(), ErrorDetails::new())
 }
 
+/// tonic calls bytes that it cannot decode an internal error, and too many of them out of range; they are the caller's mistake.
+pub(crate) fn of_transport(status: Status) -> Status {
+    match status.code() {
+        Code::Internal if status.message().starts_with("failed to decode") => unreadable(),
+        Code::OutOfRange if status.message().contains("message length too large") => too_large(),
+        _ => status,
+    }
+}
+
+/// A status as a message, for one answer of many.
+pub(crate) fn as_message(status: &Status) -> tonic_types::pb::Status {
+    let (code, message) = (i32::from(status.code()), status.message().to_owned());
+    // The details are this very message, encoded.
+    tonic_types::pb::Status::decode(status.details()).unwrap_or(tonic_types::pb::Status {
+        code,
+        message,
+        details: vec![],
+    })
+}
+
 /// The status of bytes that are no message of the contract.
-pub(crate) fn unreadable() -> Status {
+fn unreadable() -> Status {
     let mut details = ErrorDetails::new();
     details.set_bad_request(vec![FieldViolation::new("", "must be a message of coupon.v1 with text in UTF-8")]);
     build(Kind::INVALID_REQUEST, "the request is not a readable message".to_owned(), details)
 }
 
 /// The status of a request with more bytes than it may have.
-pub(crate) fn too_large() -> Status {
+fn too_large() -> Status {
     let mut details = ErrorDetails::new();
     let limit = format!("must have at most {MAX_REQUEST} bytes");
     details.set_bad_request(vec![FieldViolation::new("", limit.clone())]);

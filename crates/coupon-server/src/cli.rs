@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod bench;
 mod draw;
 mod events;
 mod export;
@@ -68,6 +69,15 @@ enum Command {
     /// Nothing leaves this machine: the service's own use cases, gate and ledger run in temporary folders, under a clock that is moved
     /// by hand. The same options give the same winners.
     Simulate(simulate::Simulate),
+    /// Load the service as its clients would, measure it, and check that not one coupon is off
+    ///
+    /// Without --target it starts private services, with stores of their own in temporary folders (TMPDIR says where), and removes them.
+    /// Each request is for another user. At the end what was answered, what the gate has issued and what the ledger has must be the same,
+    /// else the exit code is 1.
+    Bench(bench::Bench),
+    /// A process of a bench that shares its load
+    #[command(hide = true)]
+    BenchWorker,
     /// Print the version
     Version,
 }
@@ -124,6 +134,8 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
         Command::Export(command) => command.run(&settings).await.map(|()| Verdict::Good),
         Command::Audit(command) => command.run(&settings).await.map(|()| Verdict::Good),
         Command::Simulate(command) => command.run().await,
+        Command::Bench(command) => command.run().await,
+        Command::BenchWorker => bench::work().await,
         Command::Version => {
             print(&format!("coupon {}", env!("CARGO_PKG_VERSION")));
             Ok(Verdict::Good)

@@ -1,10 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub use coupon_local::{nats, server};
+
 pub mod build;
 pub mod contract;
-pub mod nats;
 pub mod postgres;
 pub mod receiver;
 pub mod redis;
-pub mod server;
 pub mod under_test;

@@ -13,6 +13,7 @@ use coupon_domain::ports::{Gate, GateError};
 use coupon_domain::position::Position;
 use coupon_domain::round::RoundSpec;
 use coupon_domain::time::Timestamp;
+use futures::future::join_all;
 
 use crate::coalescer::Coalescer;
 use crate::engine::Engine;
@@ -29,6 +30,23 @@ pub struct Ask {
     pub round: Option<RoundId>,
     /// Whose.
     pub user: UserId,
+}
+
+/// Many users' calls about one round.
+#[derive(Debug, Clone)]
+pub struct AskMany {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The round; none means the one that [`choose`](coupon_domain::choice::choose) says.
+    pub round: Option<RoundId>,
+    /// Whose; no more than a gate takes in a batch.
+    pub users: Vec<UserId>,
+}
+
+impl AskMany {
+    fn of(&self, user: &UserId) -> Ask {
+        Ask { campaign: self.campaign.clone(), round: self.round, user: user.clone() }
+    }
 }
 
 /// The answer to such a call.
@@ -74,6 +92,59 @@ impl Engine {
             Some(round) => self.ask_round::<C>(&session, round, &call.user).await,
             None => self.ask_chosen_round::<C>(&session, &call.user).await,
         }
+    }
+
+    /// The answers to many users, in their order; each is what [`Engine::ask`] would have answered.
+    pub(crate) async fn ask_many<C: RoundCall>(self: &Arc<Self>, calls: &AskMany) -> Vec<Result<Asked<C::Yes>, Fault>> {
+        let together = match self.ask_together::<C>(calls).await {
+            Ok(Some(together)) => together,
+            Ok(None) => vec![None; calls.users.len()],
+            Err(fault) => return calls.users.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        let left = calls.users.iter().zip(&together).filter(|(_, answer)| answer.is_none());
+        let alone = left.map(async |(user, _)| self.ask::<C>(&calls.of(user)).await);
+        let mut alone = join_all(alone).await.into_iter();
+        let answers = together.into_iter().map(|answer| answer.map(Ok).or_else(|| alone.next()));
+        answers.map(|answer| answer.unwrap_or_else(|| Err(Fault::internal("a user was not asked")))).collect()
+    }
+
+    /// One question to the gate for all of them. None for whom, or for all if, the round may be another one after all.
+    async fn ask_together<C: RoundCall>(
+        self: &Arc<Self>,
+        calls: &AskMany,
+    ) -> Result<Option<Vec<Option<Asked<C::Yes>>>>, Fault> {
+        let session = self.session(&calls.campaign).await?;
+        let chosen = |at| session.rounds().choose(C::VERB, at);
+        let round = match calls.round {
+            Some(round) => Some(round),
+            None => chosen(session.gate_time().unwrap_or(Timestamp::EPOCH)).map(|choice| choice.round),
+        };
+        let Some(spec) = round.and_then(|round| session.rounds().get(round).cloned()) else { return Ok(None) };
+        if spec.registered_users_only {
+            return Ok(None);
+        }
+        let answers = match self.lane::<C>(&session, &spec, true).ask_all(calls.users.clone()).await {
+            Err(Fault::UnknownRound(_)) => return Ok(None),
+            answers => answers?,
+        };
+        let mut settled: Option<(Timestamp, bool)> = None;
+        let mut is_settled = |answer: &Answer<C::Yes>| {
+            if calls.round.is_some() || matches!(answer.outcome, Outcome::Granted(_)) {
+                return true;
+            }
+            let at = answer.witness.at;
+            if let Some((known, is)) = settled
+                && known == at
+            {
+                return is;
+            }
+            let is = chosen(at).is_none_or(|choice| choice.round == spec.id && choice.repeat_in.is_none());
+            settled = Some((at, is));
+            is
+        };
+        let answers = answers.into_iter();
+        let asked = answers.map(|answer| is_settled(&answer).then(|| asked::<C>(&session, &spec, answer)));
+        Ok(Some(asked.collect()))
     }
 
     async fn ask_chosen_round<C: RoundCall>(
@@ -137,14 +208,7 @@ impl Engine {
             Err(Fault::UnknownRound(_)) => return self.ask_ledger::<C>(session, round, user).await,
             answer => answer?,
         };
-        let opens_at = match answer.outcome {
-            Outcome::Refused(Refusal::NotOpenYet) => C::VERB.window(&spec).map(|window| window.opens),
-            Outcome::Refused(Refusal::Closed) => session.rounds().next_opening(C::VERB, answer.witness.at),
-            Outcome::Refused(_) | Outcome::Granted(_) | Outcome::Replayed(_) => None,
-        };
-        let pending = matches!(answer.outcome, Outcome::Refused(Refusal::DrawPending));
-        let retry_after = pending.then_some(RETRY_AFTER_PENDING);
-        Ok(Asked { round: Some(spec), outcome: answer.outcome, witness: Some(answer.witness), opens_at, retry_after })
+        Ok(asked::<C>(session, &spec, answer))
     }
 
     /// The round, if the gate has it; another instance may have opened it a moment ago.
@@ -221,6 +285,24 @@ impl Engine {
         let refusal = if draft { Refusal::NotOpenYet } else { Refusal::Closed };
         let (witness, opens_at, retry_after) = (None, None, None);
         Ok(Asked { round: None, outcome: Outcome::Refused(refusal), witness, opens_at, retry_after })
+    }
+}
+
+/// What a gate's answer means to the caller.
+fn asked<C: RoundCall>(session: &Session, spec: &Arc<RoundSpec>, answer: Answer<C::Yes>) -> Asked<C::Yes> {
+    let opens_at = match answer.outcome {
+        Outcome::Refused(Refusal::NotOpenYet) => C::VERB.window(spec).map(|window| window.opens),
+        Outcome::Refused(Refusal::Closed) => session.rounds().next_opening(C::VERB, answer.witness.at),
+        Outcome::Refused(_) | Outcome::Granted(_) | Outcome::Replayed(_) => None,
+    };
+    let pending = matches!(answer.outcome, Outcome::Refused(Refusal::DrawPending));
+    let retry_after = pending.then_some(RETRY_AFTER_PENDING);
+    Asked {
+        round: Some(Arc::clone(spec)),
+        outcome: answer.outcome,
+        witness: Some(answer.witness),
+        opens_at,
+        retry_after,
     }
 }
 

@@ -10,7 +10,7 @@ use coupon_domain::model::{Decided, Seat};
 use coupon_domain::ports::{Gate, GateError};
 use coupon_domain::position::Position;
 
-use crate::ask::{Ask, Asked, RoundCall, count};
+use crate::ask::{Ask, AskMany, Asked, RoundCall, count};
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::session::{Lanes, Session};
@@ -30,14 +30,23 @@ impl Engine {
     /// # Errors
     /// See [`Fault`].
     pub async fn claim(self: &Arc<Self>, call: &Ask) -> Result<Claimed, Fault> {
-        let asked = self.ask::<Claim>(call).await?;
+        self.claimed(&call.user, self.ask::<Claim>(call).await?)
+    }
+
+    /// Takes a coupon for each of many users; the answers are in their order.
+    pub async fn claim_many(self: &Arc<Self>, calls: &AskMany) -> Vec<Result<Claimed, Fault>> {
+        let answers = self.ask_many::<Claim>(calls).await;
+        calls.users.iter().zip(answers).map(|(user, answer)| self.claimed(user, answer?)).collect()
+    }
+
+    fn claimed(&self, user: &UserId, asked: Asked<Issued>) -> Result<Claimed, Fault> {
         count("claim", &asked.outcome);
         let (coupon, round) = match (&asked.outcome, &asked.round) {
             (Outcome::Granted(coupon) | Outcome::Replayed(coupon), Some(round)) => (coupon, round),
             _ => return Ok(Claimed { asked, code: None }),
         };
         let id = CouponId { round: round.id, serial: coupon.serial };
-        let code = self.keys.code(round.key_id, id, &call.user).ok_or_else(|| Fault::missing_key(round.key_id))?;
+        let code = self.keys.code(round.key_id, id, user).ok_or_else(|| Fault::missing_key(round.key_id))?;
         Ok(Claimed { asked, code: Some(code) })
     }
 }

@@ -23,7 +23,14 @@ pub struct Limits {
 /// When a refused caller may come again.
 const RETRY_AFTER_FULL: Duration = Duration::from_millis(100);
 
-type Waiting<Q, A> = (Q, oneshot::Sender<Result<A, Fault>>);
+type Reply<A> = oneshot::Sender<Result<Vec<A>, Fault>>;
+
+/// What one caller asks at a time.
+#[derive(Debug)]
+struct Waiting<Q, A> {
+    questions: Vec<Q>,
+    reply: Reply<A>,
+}
 
 /// A lane of like calls. Each call taken is carried out whether or not its caller stays.
 #[derive(Debug)]
@@ -53,10 +60,27 @@ impl<Q: Send + 'static, A: Send + 'static> Coalescer<Q, A> {
     /// # Errors
     /// [`Fault::Overloaded`] if too many are waiting; else what the batch failed with.
     pub async fn ask(&self, question: Q) -> Result<A, Fault> {
-        let (reply, answer) = oneshot::channel();
-        self.queue.try_send((question, reply)).map_err(|_| Fault::Overloaded { retry_after: RETRY_AFTER_FULL })?;
-        answer.await.unwrap_or_else(|_| Err(Fault::internal("the batch ended without an answer")))
+        let (reply, answers) = oneshot::channel();
+        let waiting = Waiting { questions: vec![question], reply };
+        self.queue.try_send(waiting).map_err(|_| Fault::Overloaded { retry_after: RETRY_AFTER_FULL })?;
+        let answer = answers.await.unwrap_or_else(|_| Err(ended()))?.pop();
+        answer.ok_or_else(ended)
     }
+
+    /// Asks several questions in one batch, and waits for the answers in their order; first for room, if too many are waiting. They are no
+    /// more than a batch has.
+    ///
+    /// # Errors
+    /// What the batch failed with.
+    pub async fn ask_all(&self, questions: Vec<Q>) -> Result<Vec<A>, Fault> {
+        let (reply, answers) = oneshot::channel();
+        self.queue.send(Waiting { questions, reply }).await.map_err(|_| ended())?;
+        answers.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+fn ended() -> Fault {
+    Fault::internal("the batch ended without an answer")
 }
 
 async fn gather<Q, A, F, R>(limits: Limits, mut waiting: mpsc::Receiver<Waiting<Q, A>>, run: Arc<R>)
@@ -67,27 +91,60 @@ where
     R: Fn(Vec<Q>) -> F + Send + Sync + 'static,
 {
     let in_flight = Arc::new(Semaphore::new(limits.in_flight));
+    let mut next = None;
     // The permit first: while all are taken, calls gather.
     while let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await {
-        let mut batch = Vec::with_capacity(limits.batch.min(waiting.len().max(1)));
-        if waiting.recv_many(&mut batch, limits.batch).await == 0 {
-            return;
+        let first = match next.take() {
+            Some(first) => first,
+            None => match waiting.recv().await {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        let mut batch = Batch::of(first);
+        while let Ok(further) = waiting.try_recv() {
+            if batch.questions.len() + further.questions.len() > limits.batch {
+                next = Some(further);
+                break;
+            }
+            batch.add(further);
         }
         let run = Arc::clone(&run);
         tokio::spawn(async move {
-            let (questions, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            metrics::histogram!("coupon_batch_size").record(questions.len() as f64);
-            deliver(run(questions).await, replies);
+            metrics::histogram!("coupon_batch_size").record(batch.questions.len() as f64);
+            deliver(run(batch.questions).await, batch.callers);
             drop(permit);
         });
     }
 }
 
-fn deliver<A>(answers: Result<Vec<A>, Fault>, replies: Vec<oneshot::Sender<Result<A, Fault>>>) {
+/// Questions of several callers, and how many each of them asks.
+struct Batch<Q, A> {
+    questions: Vec<Q>,
+    callers: Vec<(usize, Reply<A>)>,
+}
+
+impl<Q, A> Batch<Q, A> {
+    fn of(first: Waiting<Q, A>) -> Self {
+        Self { callers: vec![(first.questions.len(), first.reply)], questions: first.questions }
+    }
+
+    fn add(&mut self, further: Waiting<Q, A>) {
+        self.callers.push((further.questions.len(), further.reply));
+        self.questions.extend(further.questions);
+    }
+}
+
+/// A caller who has left does not want the answers; that is no fault.
+fn deliver<A>(answers: Result<Vec<A>, Fault>, callers: Vec<(usize, Reply<A>)>) {
     match answers {
-        // A caller who has left does not want the answer; that is no fault.
-        Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| drop(reply.send(Ok(answer)))),
-        Err(fault) => replies.into_iter().for_each(|reply| drop(reply.send(Err(fault.clone())))),
+        Ok(answers) => {
+            let mut answers = answers.into_iter();
+            for (count, reply) in callers {
+                drop(reply.send(Ok(answers.by_ref().take(count).collect())));
+            }
+        }
+        Err(fault) => callers.into_iter().for_each(|(_, reply)| drop(reply.send(Err(fault.clone())))),
     }
 }
 
@@ -160,6 +217,22 @@ mod tests {
         let served = join_all(calls.into_iter().zip(early).filter(|(_, p)| p.is_pending()).map(|(c, _)| c)).await;
         assert_eq!(refused + served.len(), 20);
         assert!(refused > 0 && served.iter().all(Result::is_ok));
+    }
+
+    #[tokio::test]
+    async fn several_questions_of_one_caller_stay_together_and_wait_for_room() {
+        let (open, sizes) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let lane = doubler(Arc::clone(&open), Arc::clone(&sizes));
+        let mut calls: Vec<_> = (20..60).map(|n| Box::pin(lane.ask_all(vec![n, n + 100]))).collect();
+        for call in &mut calls {
+            assert!(futures::poll!(call).is_pending(), "nobody is refused");
+        }
+        open.add_permits(1);
+
+        let answers: Vec<_> = join_all(calls).await.into_iter().map(|answers| answers.expect("no fault")).collect();
+
+        assert_eq!(answers, (20..60).map(|n| vec![2 * n, 2 * n + 200]).collect::<Vec<_>>());
+        assert!(sizes.lock().expect("not poisoned").iter().all(|size| *size == 2), "a batch has three at most");
     }
 
     #[tokio::test]

@@ -147,6 +147,10 @@ pub struct Settings {
     pub tick: Duration,
     /// How long decisions gather before the recorder fetches them.
     pub recorder_pause: Duration,
+    /// While decisions pour in, the recorder leaves the machine to them until so many wait.
+    pub recorder_lag: u64,
+    /// The same, until it has waited so long.
+    pub recorder_delay: Duration,
     /// Decisions that the recorder writes in one transaction at most.
     pub recorder_chunk: usize,
     /// Where the seeds of draws come from.
@@ -167,6 +171,8 @@ impl Default for Settings {
             fence: Some(Fence::default()),
             tick: Duration::from_secs(1),
             recorder_pause: Duration::from_millis(50),
+            recorder_lag: 100_000,
+            recorder_delay: Duration::from_secs(5),
             recorder_chunk: 5_000,
             seeds: SeedSource::system(),
             upkeep: Duration::from_secs(1),

@@ -135,7 +135,8 @@ impl Fault {
         Self::field(field, why.to_string())
     }
 
-    pub(crate) fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    /// A bug, with what is known about it for the log.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal { source: source.into().into() }
     }
 

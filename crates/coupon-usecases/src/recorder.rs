@@ -9,9 +9,10 @@ use coupon_domain::journal::{Entry, Row};
 use coupon_domain::ports::{JournalError, RecordError};
 use coupon_domain::recording::{Cursor, NotRecordable, Recording};
 use coupon_domain::round::RoundSpec;
+use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Settings};
 use crate::error::Fault;
 use crate::session::Session;
 
@@ -19,6 +20,8 @@ use crate::session::Session;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Looked at even if nobody here decided anything: another instance may have, and gone away.
 const IDLE_LOOK: Duration = Duration::from_millis(500);
+/// Decisions a second that count as a rush.
+const RUSH: f64 = 2_000.0;
 /// Journal entries are kept so long after the ledger has them.
 const KEPT: Duration = Duration::from_secs(60);
 
@@ -26,8 +29,7 @@ const KEPT: Duration = Duration::from_secs(60);
 pub(crate) async fn run(engine: Arc<Engine>, session: Arc<Session>) {
     loop {
         let _woken = tokio::time::timeout(IDLE_LOOK, session.decided.notified()).await;
-        // Decisions gather: one transaction for many.
-        tokio::time::sleep(engine.settings.recorder_pause).await;
+        gather(&engine.settings, || session.seen().n, || session.lag()).await;
         // What other instances decided is seen by the scheduler's tick. While a gate is being recovered, each gives what it was told.
         if session.lag() == 0 || session.is_recording_halted() {
             continue;
@@ -37,6 +39,21 @@ pub(crate) async fn run(engine: Arc<Engine>, session: Arc<Session>) {
             tokio::time::sleep(IDLE_LOOK).await;
         }
         metrics::gauge!("coupon_recorder_lag_decisions").set(session.lag() as f64);
+    }
+}
+
+/// Decisions gather: one transaction for many. While they pour in they gather on, since the machine is theirs then; but no further than a
+/// caller can wait for who needs the last one recorded. `seen` tells how many decisions there are, `lag` how many wait.
+async fn gather(settings: &Settings, seen: impl Fn() -> u64, lag: impl Fn() -> u64) {
+    let began = Instant::now();
+    loop {
+        let before = seen();
+        tokio::time::sleep(settings.recorder_pause).await;
+        let poured = seen().saturating_sub(before) as f64;
+        let calm = poured < RUSH * settings.recorder_pause.as_secs_f64();
+        if calm || lag() >= settings.recorder_lag || began.elapsed() >= settings.recorder_delay {
+            return;
+        }
     }
 }
 
@@ -179,4 +196,32 @@ fn halt(session: &Session, error: &dyn std::error::Error) -> Fault {
         error!(campaign = %session.id, %error, "the journal cannot be recorded; an operator has to look");
     }
     Fault::Halted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long decisions gather that come at this rate.
+    async fn gathered(per_second: f64) -> Duration {
+        let began = Instant::now();
+        let decided = || (began.elapsed().as_secs_f64() * per_second) as u64;
+        gather(&Settings::default(), decided, decided).await;
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_decisions_are_recorded_at_once() {
+        assert_eq!(gathered(0.0).await, Settings::default().recorder_pause);
+        assert_eq!(gathered(RUSH / 2.0).await, Settings::default().recorder_pause);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rush_is_recorded_when_it_has_gone_on_for_so_long_or_so_many_wait() {
+        let Settings { recorder_delay, recorder_lag, .. } = Settings::default();
+        let delay = gathered(2.0 * RUSH).await;
+        assert!((recorder_delay..recorder_delay * 2).contains(&delay), "{delay:?}");
+        let lag = gathered(recorder_lag as f64).await;
+        assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&lag), "{lag:?}");
+    }
 }

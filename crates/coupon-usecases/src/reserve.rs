@@ -9,7 +9,7 @@ use coupon_domain::model::{Decided, Seat};
 use coupon_domain::ports::{Gate, GateError};
 use coupon_domain::position::Position;
 
-use crate::ask::{Ask, Asked, RoundCall, count};
+use crate::ask::{Ask, AskMany, Asked, RoundCall, count};
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::session::{Lanes, Session};
@@ -29,13 +29,22 @@ impl Engine {
     /// # Errors
     /// See [`Fault`].
     pub async fn reserve(self: &Arc<Self>, call: &Ask) -> Result<Reserved, Fault> {
-        let asked = self.ask::<Reserve>(call).await?;
+        self.reserved(&call.user, self.ask::<Reserve>(call).await?)
+    }
+
+    /// Takes a place for each of many users; the answers are in their order.
+    pub async fn reserve_many(self: &Arc<Self>, calls: &AskMany) -> Vec<Result<Reserved, Fault>> {
+        let answers = self.ask_many::<Reserve>(calls).await;
+        calls.users.iter().zip(answers).map(|(user, answer)| self.reserved(user, answer?)).collect()
+    }
+
+    fn reserved(&self, user: &UserId, asked: Asked<Place>) -> Result<Reserved, Fault> {
         count("reserve", &asked.outcome);
         let (place, round) = match (&asked.outcome, &asked.round) {
             (Outcome::Granted(place) | Outcome::Replayed(place), Some(round)) => (place, round),
             _ => return Ok(Reserved { asked, receipt: None }),
         };
-        let receipt = self.keys.receipt(round.key_id, round.id, place.ticket, &call.user);
+        let receipt = self.keys.receipt(round.key_id, round.id, place.ticket, user);
         let receipt = receipt.ok_or_else(|| Fault::missing_key(round.key_id))?;
         Ok(Reserved { asked, receipt: Some(receipt) })
     }

@@ -10,9 +10,13 @@ use coupon_usecases::ask::Ask;
 use coupon_usecases::checkout::{HoldCall, RedeemCall};
 use coupon_usecases::coupons::CouponKey;
 use coupon_usecases::error::Fault;
+use prost::Message;
 
 use super::Fields;
+use crate::server::MAX_STREAM_MESSAGE;
 
+/// A request of a stream may carry so many bytes to be told again.
+const MAX_TAG: usize = 128;
 /// A coupon is held so long at least.
 const MIN_HOLD: Duration = Duration::from_secs(1);
 
@@ -30,6 +34,33 @@ pub(crate) fn reserve(request: &pb::ReserveRequest) -> Result<Ask, Fault> {
 
 pub(crate) fn claim(request: &pb::ClaimRequest) -> Result<Ask, Fault> {
     ask(&request.campaign_id, &request.round_id, &request.user_id)
+}
+
+pub(crate) fn reservation_of_many(request: &pb::ReserveStreamRequest) -> Result<Ask, Fault> {
+    one_of_many(request, &request.tag, "reserve", request.reserve.as_ref().map(reserve))
+}
+
+pub(crate) fn claim_of_many(request: &pb::ClaimStreamRequest) -> Result<Ask, Fault> {
+    one_of_many(request, &request.tag, "claim", request.claim.as_ref().map(claim))
+}
+
+fn one_of_many(
+    request: &impl Message,
+    tag: &str,
+    field: &'static str,
+    call: Option<Result<Ask, Fault>>,
+) -> Result<Ask, Fault> {
+    let mut fields = Fields::default();
+    if request.encoded_len() > MAX_STREAM_MESSAGE {
+        fields.wrong(field, format!("must have at most {MAX_STREAM_MESSAGE} bytes with its tag"));
+    } else if tag.len() > MAX_TAG {
+        fields.wrong("tag", format!("must have at most {MAX_TAG} bytes"));
+    } else if let Some(call) = call {
+        return call;
+    } else {
+        fields.wrong(field, "is required");
+    }
+    fields.done(None)
 }
 
 pub(crate) fn hold(request: pb::HoldRequest) -> Result<HoldCall, Fault> {

@@ -34,6 +34,11 @@ pub(crate) fn reserved(call: &Ask, Reserved { asked, receipt }: Reserved) -> pb:
     pb::ReserveResponse { outcome: Some(outcome), replayed, witness: asked.witness.map(witness) }
 }
 
+pub(crate) fn reserved_of_many(tag: String, call: &Ask, answer: Reserved) -> pb::ReserveStreamResponse {
+    use pb::reserve_stream_response::Answer;
+    pb::ReserveStreamResponse { tag, answer: Some(Answer::Reserve(reserved(call, answer))) }
+}
+
 fn place(call: &Ask, round: Option<&RoundSpec>, place: Place, receipt: Option<[u8; 16]>) -> pb::Place {
     pb::Place {
         campaign_id: call.campaign.to_string(),
@@ -59,6 +64,11 @@ pub(crate) fn claimed(call: &Ask, Claimed { asked, code }: Claimed) -> pb::Claim
         (Outcome::Granted(_) | Outcome::Replayed(_), None) => Pb::Refusal(gate_refusal(Refusal::Closed, &asked)),
     };
     pb::ClaimResponse { outcome: Some(outcome), replayed, witness: asked.witness.map(witness) }
+}
+
+pub(crate) fn claimed_of_many(tag: String, call: &Ask, answer: Claimed) -> pb::ClaimStreamResponse {
+    use pb::claim_stream_response::Answer;
+    pb::ClaimStreamResponse { tag, answer: Some(Answer::Claim(claimed(call, answer))) }
 }
 
 fn issued_coupon(call: &Ask, round: &RoundSpec, issued: Issued, code: Option<&Code>) -> pb::Coupon {

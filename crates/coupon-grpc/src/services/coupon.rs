@@ -1,10 +1,13 @@
 //! What backends call on behalf of a user.
 
+use std::sync::Arc;
+
 use coupon_proto::v1 as pb;
 use coupon_proto::v1::coupon_service_server::CouponService;
-use tonic::{Request, Response, Status};
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
 
-use super::Services;
+use super::{Services, many};
 use crate::parse::coupon as parse;
 use crate::render::coupon as render;
 use crate::status;
@@ -21,6 +24,26 @@ impl CouponService for Services {
         let call = parse::claim(request.get_ref()).map_err(status::of)?;
         let answer = self.engine.claim(&call).await.map_err(status::of)?;
         Ok(Response::new(render::claimed(&call, answer)))
+    }
+
+    type ReserveStreamStream = BoxStream<pb::ReserveStreamResponse>;
+
+    async fn reserve_stream(
+        &self,
+        request: Request<Streaming<pb::ReserveStreamRequest>>,
+    ) -> Result<Response<Self::ReserveStreamStream>, Status> {
+        let (engine, stopping) = (Arc::clone(&self.engine), self.stopping.clone());
+        Ok(Response::new(many::reservations(engine, request.into_inner(), stopping)))
+    }
+
+    type ClaimStreamStream = BoxStream<pb::ClaimStreamResponse>;
+
+    async fn claim_stream(
+        &self,
+        request: Request<Streaming<pb::ClaimStreamRequest>>,
+    ) -> Result<Response<Self::ClaimStreamStream>, Status> {
+        let (engine, stopping) = (Arc::clone(&self.engine), self.stopping.clone());
+        Ok(Response::new(many::claims(engine, request.into_inner(), stopping)))
     }
 
     async fn hold(&self, request: Request<pb::HoldRequest>) -> Result<Response<pb::HoldResponse>, Status> {

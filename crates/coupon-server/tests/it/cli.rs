@@ -186,6 +186,7 @@ async fn each_command_explains_itself() {
         "draw bench",
         "users import",
         "simulate",
+        "bench",
         "events",
         "events tail",
         "events subscribers",

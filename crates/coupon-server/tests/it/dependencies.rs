@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may use of ours. The test kit knows ports, never adapters.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("coupon-domain", &[]),
     ("coupon-usecases", &["coupon-domain"]),
     ("coupon-proto", &[]),
@@ -16,10 +16,13 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("coupon-envelope", &["coupon-domain", "coupon-proto"]),
     ("coupon-webhook", &["coupon-domain", "coupon-envelope"]),
     ("coupon-nats", &["coupon-domain", "coupon-envelope"]),
-    ("coupon-testkit", &["coupon-domain"]),
+    ("coupon-local", &[]),
+    ("coupon-testkit", &["coupon-domain", "coupon-local"]),
+    ("coupon-bench", &["coupon-local", "coupon-proto"]),
     (
         "coupon-server",
         &[
+            "coupon-bench",
             "coupon-domain",
             "coupon-embedded",
             "coupon-envelope",
@@ -40,7 +43,7 @@ const DRIVERS: [(&str, &[&str]); 5] = [
     ("fred", &["coupon-redis"]),
     ("reqwest", &["coupon-webhook"]),
     ("diesel", &["coupon-postgres", "coupon-embedded"]),
-    ("tonic", &["coupon-grpc", "coupon-proto", "coupon-server"]),
+    ("tonic", &["coupon-bench", "coupon-grpc", "coupon-proto", "coupon-server"]),
 ];
 
 fn used() -> BTreeMap<String, BTreeSet<String>> {

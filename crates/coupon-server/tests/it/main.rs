@@ -2,6 +2,7 @@
 
 mod audit;
 mod bad_input;
+mod bench;
 mod checkout;
 mod cli;
 mod deliveries;
@@ -25,6 +26,7 @@ mod scenarios;
 mod shop;
 mod shopper;
 mod simulate;
+mod streaming;
 mod survival;
 mod survival_of_events;
 mod told;

@@ -1,4 +1,4 @@
-//! Child servers that cannot outlive the test: a small shell watches over each, and when the test process ends in whatever way, a
+//! Child servers that cannot outlive their starter: a small shell watches over each, and when the process that started it ends in whatever way, a
 //! SIGKILL too, the shell's standard input ends, and it kills the server and removes its folder.
 
 use std::io::{BufRead, BufReader, Write};
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 /// It makes the folder itself, so that there is no moment at which a folder exists that nobody would remove.
 const WATCHDOG: &str = r#"
 umask 022
-folder=$(mktemp -d "${TMPDIR:-/tmp}/coupon-test.XXXXXX") || exit 1
+folder=$(mktemp -d "${TMPDIR:-/tmp}/coupon-local.XXXXXX") || exit 1
 chmod 755 "$folder"
 echo "$folder"
 pid=
@@ -34,7 +34,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often one looks whether it does.
 const POLL: Duration = Duration::from_millis(5);
 
-/// A child server with a temporary folder of its own; both are gone when this is dropped or the test process ends.
+/// A child server with a temporary folder of its own; both are gone when this is dropped or this process ends.
 #[derive(Debug)]
 pub struct ChildServer {
     watchdog: Child,
@@ -56,7 +56,7 @@ impl ChildServer {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // Ctrl-C in a terminal ends the test, and by that the server; the watchdog must live on to clean up.
+            // Ctrl-C in a terminal ends this process, and by that the server; the watchdog must live on to clean up.
             .process_group(0)
             .spawn()
             .context("sh cannot be started")?;

@@ -1,4 +1,4 @@
-//! A private NATS server with JetStream for a test.
+//! A private NATS server with JetStream.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -66,7 +66,7 @@ impl NatsServer {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.context("NATS cannot be reached")?;
         let mut greeting = String::new();
         BufReader::new(stream).read_line(&mut greeting).await?;
-        // Another test's server may have taken the port a moment before this one.
+        // Somebody else's server may have taken the port a moment before this one.
         if !greeting.contains(&self.child.folder().display().to_string()) {
             bail!("another server listens on port {}", self.port);
         }
