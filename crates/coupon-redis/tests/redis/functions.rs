@@ -4,7 +4,7 @@ use coupon_domain::answer::Outcome;
 use coupon_domain::campaign::{CampaignState, Transition};
 use coupon_domain::model::{DrawConclusion, SupplyAdded, SupplyAddition, Transitioned};
 use coupon_domain::ports::{Gate as _, GateError, Journal as _};
-use coupon_testkit::build::{round, round_id, second, users};
+use coupon_testkit::build::{round, round_id, second, user, users};
 use coupon_testkit::under_test::TestClock as _;
 use uuid::Uuid;
 
@@ -48,6 +48,19 @@ async fn a_user_who_reserved_and_claimed_costs_at_most_120_bytes_beside_the_id()
     let ids: usize = users.iter().map(|user| user.as_str().len()).sum();
     let (seat, count) = ((seats - ids) / USERS as usize, (counts - ids) / USERS as usize);
     assert!(seat <= 120 && seat + count <= 190, "{seat} bytes for a seat, {count} for the count");
+}
+
+#[tokio::test]
+async fn an_id_that_is_a_large_number_takes_no_more_memory_than_its_bytes() {
+    let rush = Rush::begin(round(1)).await;
+    let ids = ["0".to_owned(), "4294967296".to_owned(), "9223372036854775807".to_owned(), "x".repeat(128)];
+    let coupons = rush.claim(&ids.map(|id| user(&id))).await.expect("an open gate answers");
+    assert!(coupons.answers.iter().all(|answer| matches!(answer.outcome, Outcome::Granted(_))));
+    let keys = rush.server.command(&["KEYS", "*"]).await.expect("the server answers");
+    for key in keys.lines() {
+        let bytes = rush.server.command(&["MEMORY", "USAGE", key, "SAMPLES", "0"]).await.expect("the key is there");
+        assert!(bytes.parse::<usize>().expect("a number") < 8 * 1024, "{key}: {bytes} bytes");
+    }
 }
 
 #[tokio::test]
