@@ -13,8 +13,6 @@ use crate::run::run;
 use crate::service::Service;
 use crate::team::Means;
 
-/// How often each pair is measured; the median of the ratios counts.
-const TURNS: usize = 3;
 const CONNECTIONS: usize = 8;
 /// Callers of unary loads.
 const CALLERS: u32 = 256;
@@ -25,6 +23,8 @@ const STREAMS: Drive = Drive::Streams { streams: 8, window: 1000 };
 /// How much of each load there is.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
+    /// How often each pair is measured; the median of the ratios counts.
+    pub turns: u32,
     /// Of a streamed load.
     pub streamed: u32,
     /// Of a unary load. The recorder may lag behind so many.
@@ -35,7 +35,7 @@ pub struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { streamed: 300_000, unary: 60_000, redeemed: 12_800 }
+        Self { turns: 3, streamed: 300_000, unary: 60_000, redeemed: 12_800 }
     }
 }
 
@@ -61,9 +61,9 @@ pub async fn ratios(sizes: Sizes, means: &Means) -> anyhow::Result<Findings> {
     let redis = Service::redis_and_postgres(&means.program).await?;
     let (redis_url, postgres_url) = redis.private_stores().context("a private service has private stores")?;
     let database = migrated_database(means, &postgres_url, &redis_url).await?;
-    prepare_redeems(&database, sizes.redeemed * u32::try_from(TURNS)?).await?;
+    prepare_redeems(&database, sizes.redeemed * sizes.turns).await?;
     let mut bench = Bench { sizes, means, rates: BTreeMap::new(), measurements: Vec::new() };
-    for turn in 0..TURNS {
+    for turn in 1..=sizes.turns as usize {
         bench.note("naive-eval", naive_eval(&redis_url, sizes.streamed).await?);
         bench.load(Load::ClaimStream, &redis).await?;
         bench.load(Load::ClaimStream, &embedded).await?;
@@ -77,7 +77,7 @@ pub async fn ratios(sizes: Sizes, means: &Means) -> anyhow::Result<Findings> {
         bench.load(Load::Redeem, &redis).await?;
         bench.note("pgbench-redeem", pgbench_redeem(&database, REDEEMERS, sizes.redeemed).await?);
         bench.note("insert-select", insert_select(&database, sizes.streamed / 2).await?);
-        ensure!(bench.rates.values().all(|rates| rates.len() == turn + 1), "each rate is measured once a turn");
+        ensure!(bench.rates.values().all(|rates| rates.len() == turn), "each rate is measured once a turn");
     }
     Ok(bench.findings())
 }
@@ -105,7 +105,7 @@ impl Bench<'_> {
     }
 
     async fn load(&mut self, load: Load, service: &Service) -> anyhow::Result<()> {
-        let Sizes { streamed, unary, redeemed } = self.sizes;
+        let Sizes { streamed, unary, redeemed, .. } = self.sizes;
         let (requests, drive) = match load {
             Load::ClaimStream | Load::ReserveStream => (streamed, STREAMS),
             Load::Redeem => (redeemed, Drive::Callers(REDEEMERS as usize)),

@@ -1,6 +1,8 @@
 //! The bench: what it counts is what the stores have, on private services and on one that runs. No test looks at how fast it was.
 
+use coupon_bench::Means;
 use coupon_bench::report::{Exactness, Measurement, Report};
+use coupon_bench::suite::{self, Sizes};
 
 use crate::cli::run;
 use crate::process::Process;
@@ -119,4 +121,29 @@ async fn a_target_where_nobody_is_is_named() {
     let (code, said) = run(&["bench", "claim", &format!("--target=http://127.0.0.1:{port}")]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains(&format!("no service answers at 127.0.0.1:{port}")), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_suite_has_every_ratio_and_is_exact() {
+    let means = Means { program: env!("CARGO_BIN_EXE_coupon").into(), show_progress: false };
+    let sizes = Sizes { turns: 1, streamed: 2000, unary: 512, redeemed: 256 };
+
+    let findings = suite::ratios(sizes, &means).await.expect("all stores' programs are there");
+
+    let ratios: Vec<_> = findings.ratios.keys().map(String::as_str).collect();
+    let expected = [
+        "claim_stream_embedded_vs_redis",
+        "claim_stream_redis_vs_naive_eval",
+        "claim_unary_embedded_vs_empty",
+        "claim_unary_redis_vs_empty",
+        "recorder_vs_insert_select",
+        "redeem_vs_pgbench",
+        "refusal_vs_empty",
+        "reserve_stream_vs_claim_stream",
+        "reserve_vs_claim",
+    ];
+    assert_eq!(ratios, expected);
+    assert!(findings.ratios.values().all(|ratio| *ratio > 0.0), "{:?}", findings.ratios);
+    let sound = |measured: &Measurement| measured.differences.is_empty() && measured.faults.is_empty();
+    assert!(findings.measurements.iter().all(sound), "{:?}", findings.measurements);
 }
