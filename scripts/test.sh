@@ -31,7 +31,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-echo 'building and running all tests; the first build takes some minutes and about 3 GB'
+echo 'building and running all tests; the first build takes some minutes and about 6 GB'
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
